@@ -1,0 +1,129 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"webcheck/embedded/testservices"
+	"webcheck/gen/event"
+	"webcheck/schemas"
+)
+
+func TestMain(m *testing.M) { testservices.Main(m) }
+
+// newRandom gives random numbers from a seed that is printed, and taken back from WEBCHECK_TEST_SEED.
+func newRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("WEBCHECK_TEST_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("WEBCHECK_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// migrated gives a pool on a fresh, migrated database.
+func migrated(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool := connect(t, testservices.Postgres(t).URL)
+	if _, err := Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+func connect(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.ConnConfig.Tracer = tracer
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// newEvent gives a plausible event of a target's n-th minute.
+func newEvent(target string, n int) event.CheckCompleted {
+	slot := time.Date(2026, 3, 1, 0, n, 0, 0, time.UTC)
+	status, total := int32(200), int32(12345)
+	return event.CheckCompleted{
+		EventID:           schemas.EventID(target, "here", slot),
+		TargetID:          target,
+		Location:          "here",
+		Slot:              slot,
+		StartedAt:         slot.Add(3 * time.Millisecond),
+		Outcome:           event.OutcomeUp,
+		Attempts:          1,
+		StatusCode:        &status,
+		TotalUs:           &total,
+		DefinitionVersion: "0123456789ab",
+		Prober:            "prober-1",
+	}
+}
+
+// newEvents gives n events with different ids.
+func newEvents(n int) []event.CheckCompleted {
+	events := make([]event.CheckCompleted, n)
+	for i := range events {
+		events[i] = newEvent(fmt.Sprintf("target-%d", i%7), i)
+	}
+	return events
+}
+
+// tracer cancels a context at a chosen statement.
+var tracer = new(statementTracer)
+
+type statementTracer struct {
+	mu     sync.Mutex
+	left   int
+	cancel context.CancelFunc
+}
+
+// cancelAfter arms the tracer for the statement that follows n others; a nil cancel disarms it.
+func (s *statementTracer) cancelAfter(n int, cancel context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.cancel = n, cancel
+}
+
+func (s *statementTracer) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancel == nil {
+		return
+	}
+	if s.left--; s.left < 0 {
+		s.cancel()
+	}
+}
+
+func (s *statementTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	s.count()
+	return ctx
+}
+
+func (s *statementTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statementTracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	s.count()
+	return ctx
+}
+
+func (s *statementTracer) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}

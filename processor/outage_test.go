@@ -1,0 +1,219 @@
+package processor
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// gate is a TCP relay on loopback that can be shut: connections are cut, and new ones are closed at once.
+type gate struct {
+	listener net.Listener
+	target   string
+	shut     atomic.Bool
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	wg    sync.WaitGroup
+}
+
+func newGate(t *testing.T, target string) *gate {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{listener: listener, target: target, conns: make(map[net.Conn]bool)}
+	g.wg.Go(g.serve)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		g.close()
+		g.wg.Wait()
+	})
+	return g
+}
+
+func (g *gate) addr() string { return g.listener.Addr().String() }
+func (g *gate) open()        { g.shut.Store(false) }
+
+// close shuts the gate and cuts what goes through it.
+func (g *gate) close() {
+	g.shut.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		_ = c.Close()
+	}
+	clear(g.conns)
+}
+
+func (g *gate) serve() {
+	for {
+		in, err := g.listener.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", g.target)
+		if err != nil || !g.keep(in, out) {
+			_ = in.Close()
+			continue
+		}
+		relay := func(to, from net.Conn) {
+			_, _ = io.Copy(to, from)
+			_, _ = to.Close(), from.Close()
+		}
+		g.wg.Go(func() { relay(in, out) })
+		g.wg.Go(func() { relay(out, in) })
+	}
+}
+
+func (g *gate) keep(conns ...net.Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut.Load() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		return false
+	}
+	for _, c := range conns {
+		g.conns[c] = true
+	}
+	return true
+}
+
+// awaitLog waits until a line with all parts has been logged.
+func (p *pipeline) awaitLog(parts ...string) {
+	p.t.Helper()
+	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for len(p.logs.with(parts...)) == 0 {
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			p.t.Fatalf("nobody said %q; said: %q", parts, p.logs.with())
+		}
+	}
+}
+
+// checkSaidOnce wants one line where the trouble began and one where it was over.
+func (p *pipeline) checkSaidOnce(doing string) {
+	p.t.Helper()
+	for _, message := range []string{"WARN waiting", "INFO going on"} {
+		if said := p.logs.with(message, "doing="+doing); len(said) != 1 {
+			p.t.Errorf("%q was said %d times, want once: %q", message, len(said), said)
+		}
+	}
+}
+
+func TestAnAbsentPostgreSQLIsWaitedOut(t *testing.T) {
+	p := newPipeline(t, 2)
+	u, err := url.Parse(p.postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t, u.Host)
+	u.Host = g.addr()
+	pool := connect(t, u.String())
+	events := newEvents(600)
+	p.produce(2, events[:300]...)
+	r := p.start(func(c *Config) { c.Pool, c.BatchRecords = pool, 50 })
+	r.await(100)
+	g.close()
+	p.produce(2, events[300:]...)
+	p.awaitLog("WARN waiting")
+	g.open()
+	p.awaitEnd()
+	r.finish()
+	p.checkSaidOnce("processing")
+	p.checkInvariants(events, 0)
+}
+
+func TestAnAbsentRegistryIsWaitedOutAndNothingBecomesADeadLetter(t *testing.T) {
+	p := newPipeline(t, 1)
+	target, err := url.Parse(p.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var away atomic.Bool
+	asked := make(chan struct{}, 1000)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = &http.Transport{DisableKeepAlives: true}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		if away.Load() {
+			http.Error(w, "upstream is away", http.StatusBadGateway)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	p.registry = front.URL
+
+	away.Store(true)
+	events := newEvents(40)
+	p.produce(1, events...)
+	r := p.start(nil)
+	for range 3 { // three attempts, one after the other
+		<-asked
+	}
+	away.Store(false)
+	r.await(40)
+	r.finish()
+	p.checkSaidOnce("processing")
+	p.checkInvariants(events, 0)
+}
+
+func TestABrokerThatGoesAwayIsWaitedOut(t *testing.T) {
+	p := newPipeline(t, 1)
+	g := newGate(t, p.kafka.Brokers[0])
+	dialer := kgo.Dialer(g.dialInstead)
+	events := newEvents(200)
+	p.produce(1, events[:100]...)
+	r := p.start(func(c *Config) { c.Kafka = append(c.Kafka, dialer) })
+	r.await(100)
+	g.close()
+	p.produce(1, events[100:]...)
+	g.open()
+	r.await(200)
+	r.finish()
+	p.checkInvariants(events, 0)
+}
+
+func TestLettersThatKafkaDidNotGetArePublishedByTheNextRun(t *testing.T) {
+	p := newPipeline(t, 1)
+	g := newGate(t, p.kafka.Brokers[0])
+	p.produceRecords(&kgo.Record{Topic: p.topic, Value: []byte("garbage")})
+	// Only the publisher's client makes letters wait: the gate shuts once the batch is committed.
+	r := p.start(func(c *Config) {
+		c.Kafka = append(c.Kafka, kgo.Dialer(g.dialInstead))
+		report := c.OnBatch
+		c.StopTimeout = 100 * time.Millisecond
+		c.OnBatch = func(tally Tally) {
+			g.close()
+			report(tally)
+		}
+	})
+	r.await(1)
+	r.finish()
+	p.start(nil)
+	if letters := p.readDead(1); string(letters[0].Value) != "garbage" {
+		t.Errorf("got %q", letters[0].Value)
+	}
+	p.checkInvariants(nil, 1)
+}
+
+// dialInstead reaches every broker through the gate, whatever address it advertises.
+func (g *gate) dialInstead(ctx context.Context, network, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, network, g.addr())
+}

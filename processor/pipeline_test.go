@@ -1,0 +1,242 @@
+package processor
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"webcheck/embedded/testservices"
+	"webcheck/gen/event"
+	"webcheck/schemas"
+)
+
+// patience bounds a wait for something that is sure to happen.
+const patience = 60 * time.Second
+
+// pipeline is a topic with its dead letters, a registry and a database, and what a test does with them.
+type pipeline struct {
+	t           *testing.T
+	kafka       *testservices.KafkaService
+	client      *kgo.Client
+	topic, dead string
+	registry    string // its URL
+	encoder     *schemas.Encoder
+	postgres    string // its URL
+	pool        *pgxpool.Pool
+	logs        *logLines
+}
+
+func newPipeline(t *testing.T, partitions int32) *pipeline {
+	t.Helper()
+	kafka := testservices.Kafka(t)
+	p := &pipeline{
+		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: testservices.Postgres(t).URL,
+		topic: kafka.Topic(t, "checks", partitions), dead: kafka.Topic(t, "dead", 1), logs: new(logLines),
+	}
+	p.pool = connect(t, p.postgres)
+	if _, err := Migrate(t.Context(), p.pool); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if p.client, err = kgo.NewClient(append(kafka.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.client.Close)
+	schema := schemas.CheckCompleted(p.topic)
+	id, err := p.schemas().Register(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.encoder = schemas.NewEncoder(schema, id)
+	return p
+}
+
+// schemas gives a registry client that leaves no connection open behind it.
+func (p *pipeline) schemas() *schemas.Registry {
+	p.t.Helper()
+	client, err := sr.NewClient(sr.URLs(p.registry), sr.HTTPClient(&http.Client{
+		Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+	}))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return schemas.NewRegistry(client)
+}
+
+func (p *pipeline) value(e event.CheckCompleted) []byte {
+	p.t.Helper()
+	value, err := p.encoder.AppendEncode(nil, &e)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return value
+}
+
+// produce writes events over the partitions in turn.
+func (p *pipeline) produce(partitions int32, events ...event.CheckCompleted) {
+	p.t.Helper()
+	var records []*kgo.Record
+	for i, e := range events {
+		records = append(records, &kgo.Record{Topic: p.topic, Partition: int32(i) % partitions, Key: []byte(e.TargetID), Value: p.value(e)})
+	}
+	p.produceRecords(records...)
+}
+
+func (p *pipeline) produceRecords(records ...*kgo.Record) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	if err := p.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// running is a processor under test.
+type running struct {
+	t       *testing.T
+	stop    context.CancelFunc
+	done    chan error
+	batches chan Tally
+	sum     Tally
+}
+
+// start runs a processor; change, which may be nil, adapts its configuration. It is stopped at the test's end.
+func (p *pipeline) start(change func(*Config)) *running {
+	p.t.Helper()
+	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1000)}
+	cfg := Config{
+		Topic: p.topic, DeadTopic: p.dead, Group: p.topic, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool,
+		Logger: slog.New(p.logs), OnBatch: func(tally Tally) { r.batches <- tally },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	processor, err := New(cfg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(p.t.Context())
+	r.stop = stop
+	go func() { r.done <- processor.Run(ctx); close(r.done) }()
+	p.t.Cleanup(func() {
+		stop()
+		<-r.done
+	})
+	return r
+}
+
+// await waits until n records in all have been processed.
+func (r *running) await(n int) {
+	r.t.Helper()
+	timeout := time.After(patience)
+	for r.sum.Records < n {
+		select {
+		case tally := <-r.batches:
+			r.sum.Records += tally.Records
+			r.sum.Inserted += tally.Inserted
+			r.sum.Merged += tally.Merged
+			r.sum.Dead += tally.Dead
+		case err := <-r.done:
+			r.t.Fatalf("the processor stopped after %d of %d records: %v", r.sum.Records, n, err)
+		case <-timeout:
+			r.t.Fatalf("only %d of %d records after %v", r.sum.Records, n, patience)
+		}
+	}
+}
+
+// finish stops the processor in good order.
+func (r *running) finish() {
+	r.t.Helper()
+	r.stop()
+	if err := <-r.done; err != nil {
+		r.t.Errorf("stopping: %v", err)
+	}
+}
+
+// checkInvariants is how every scenario ends: each of the log's events is in the table once and as the rule wants it, the
+// offsets are at the log's end, and every other record is a dead letter.
+func (p *pipeline) checkInvariants(events []event.CheckCompleted, letters int) {
+	p.t.Helper()
+	ids := make(map[string]bool)
+	for _, e := range events {
+		ids[e.EventID] = true
+	}
+	want := slices.Sorted(maps.Keys(ids))
+	if got := query(p.t, p.pool, "SELECT event_id::text FROM checks ORDER BY event_id"); !slices.Equal(got, want) {
+		p.t.Errorf("rows: got %d, want %d", len(got), len(want))
+	}
+	if got := query(p.t, p.pool, "SELECT cause FROM dead_letters"); len(got) != letters {
+		p.t.Errorf("dead letters: got %q, want %d", got, letters)
+	}
+	ends, err := kadm.NewClient(p.client).ListEndOffsets(p.t.Context(), p.topic)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	stored := make(map[int32]int64)
+	rows, err := p.pool.Query(p.t.Context(), "SELECT partition, next_offset FROM offsets WHERE topic = $1", p.topic)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for rows.Next() {
+		var partition int32
+		var next int64
+		if err := rows.Scan(&partition, &next); err != nil {
+			p.t.Fatal(err)
+		}
+		stored[partition] = next
+	}
+	if err := rows.Err(); err != nil {
+		p.t.Fatal(err)
+	}
+	ends.Each(func(end kadm.ListedOffset) {
+		if stored[end.Partition] != end.Offset {
+			p.t.Errorf("next offset of %s/%d: got %d, want the log's end %d", p.topic, end.Partition, stored[end.Partition], end.Offset)
+		}
+	})
+}
+
+// logLines keeps what was logged at Info and above, a line a record: "WARN message key=value …".
+type logLines struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *logLines) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l *logLines) WithGroup(string) slog.Handler                    { return l }
+
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.String()
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	return nil
+}
+
+// with lists the lines that have all of parts.
+func (l *logLines) with(parts ...string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for _, line := range l.lines {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			found = append(found, line)
+		}
+	}
+	return found
+}

@@ -1,0 +1,217 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Bounds on what the client holds in memory: whatever the backlog, a few batches are fetched ahead and no more.
+const (
+	fetchMaxBytes          = 8 << 20
+	fetchMaxPartitionBytes = 1 << 20
+)
+
+// leaveTimeout bounds each farewell to the group when Kafka is away.
+const leaveTimeout = 2 * time.Second
+
+// session is one membership in the consumer group, from joining to leaving.
+type session struct {
+	*Processor
+	client  *kgo.Client
+	store   *store
+	offsets *offsets
+	fail    context.CancelCauseFunc // ends the session from a callback of the client
+
+	mu   sync.Mutex
+	next map[int32]int64 // next offset of each partition that is owned
+}
+
+// session joins the group and writes batches until ctx ends or something goes wrong. committed says whether it got as far
+// as a batch.
+func (p *Processor) session(ctx context.Context) (committed bool, err error) {
+	// First, so that a database that is away or not migrated costs the group no rebalance.
+	if err := checkMigrated(ctx, p.cfg.Pool); err != nil {
+		return false, err
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	s := &session{
+		Processor: p,
+		store:     &store{pool: p.cfg.Pool, queries: p.queries},
+		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
+		fail:      fail,
+		next:      make(map[int32]int64),
+	}
+	clientCtx, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	options := slices.Concat(p.cfg.Kafka, s.options(), []kgo.Opt{kgo.WithContext(clientCtx)})
+	if s.client, err = kgo.NewClient(options...); err != nil {
+		return false, &PermanentError{Err: fmt.Errorf("making the Kafka client: %w", err)}
+	}
+	defer s.leave(kill)
+	for {
+		fetches := s.client.PollRecords(ctx, p.cfg.BatchRecords)
+		wrote, err := s.handle(ctx, fetches)
+		s.client.AllowRebalance()
+		committed = committed || wrote
+		if ctx.Err() != nil {
+			return committed, context.Cause(ctx)
+		}
+		if err != nil {
+			return committed, err
+		}
+	}
+}
+
+func (s *session) options() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ConsumeTopics(s.cfg.Topic),
+		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.AdjustFetchOffsetsFn(s.assigned),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
+		kgo.AutoCommitMarks(),
+		// An offset that the log does not have ends the session; the next one compares and says so.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(fetchMaxBytes),
+		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	}
+}
+
+// assigned replaces the offsets that Kafka keeps by the stored ones.
+func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	partitions := slices.Sorted(maps.Keys(fetched[s.cfg.Topic]))
+	if len(partitions) == 0 {
+		return fetched, nil
+	}
+	next, err := s.offsets.next(ctx, kadm.NewClient(s.client), partitions)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.fail(err)
+		}
+		return nil, err
+	}
+	s.outage.endUnless(errDecoding)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, offset := range next {
+		s.next[p] = offset
+		fetched[s.cfg.Topic][p] = kgo.NewOffset().At(offset).WithEpoch(-1)
+	}
+	s.logger.Info("partitions assigned", "topic", s.cfg.Topic, "partitions", partitions)
+	return fetched, nil
+}
+
+// revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored.
+func (s *session) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
+	s.lost(ctx, client, partitions)
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := client.CommitMarkedOffsets(ctx); err != nil {
+		s.logger.Debug("committing offsets to Kafka", "error", err)
+	}
+}
+
+// lost forgets partitions that somebody else may have already. Nothing is committed: it could set the new owner back.
+func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range partitions[s.cfg.Topic] {
+		delete(s.next, p)
+	}
+	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
+}
+
+// handle writes what a poll brought. It goes on for StopTimeout after ctx has ended.
+func (s *session) handle(ctx context.Context, fetches kgo.Fetches) (wrote bool, err error) {
+	for _, fetchErr := range fetches.Errors() {
+		if errors.Is(fetchErr.Err, context.Canceled) {
+			continue
+		}
+		err = errors.Join(err, fmt.Errorf("fetching %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
+	}
+	records := fetches.Records()
+	if err != nil || len(records) == 0 {
+		return false, err
+	}
+	ctx, cancel := outlive(ctx, s.cfg.StopTimeout)
+	defer cancel()
+	return s.writeBatch(ctx, records)
+}
+
+func (s *session) writeBatch(ctx context.Context, records []*kgo.Record) (wrote bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	s.mu.Lock()
+	next := maps.Clone(s.next)
+	s.mu.Unlock()
+	b, err := newBatch(ctx, s.cfg.Topic, s.decoder, records, next)
+	if err != nil {
+		return false, err
+	}
+	if len(b.advances) == 0 {
+		return false, nil
+	}
+	tally, err := s.store.write(ctx, b)
+	if err != nil {
+		return false, err
+	}
+	s.committed(b, records, tally)
+	return true, nil
+}
+
+// committed follows a batch's commit in memory and in Kafka, and tells whom it concerns.
+func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
+	s.mu.Lock()
+	for p, a := range b.advances {
+		if _, owned := s.next[p]; owned {
+			s.next[p] = a.next
+		}
+	}
+	s.mu.Unlock()
+	s.client.MarkCommitRecords(records...)
+	s.outage.end()
+	for _, l := range b.letters {
+		s.logger.Error("record is a dead letter", "position", l.position().String(), "cause", l.Cause)
+	}
+	if tally.Dead > 0 {
+		s.publisher.wake()
+	}
+	if s.cfg.OnBatch != nil {
+		s.cfg.OnBatch(tally)
+	}
+}
+
+// leave leaves the group, which also hands Kafka the last marks, and closes the client. kill ends the client's requests:
+// one to join the group would otherwise hold the client until the brokers answer, which can take a session timeout.
+func (s *session) leave(kill context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	s.client.AllowRebalance()
+	// A group that can't be left forgets this member by its session timeout.
+	if err := s.client.LeaveGroupContext(ctx); err != nil {
+		s.logger.Debug("leaving the group", "error", err)
+	}
+	kill()
+	s.client.CloseAllowingRebalance()
+}
+
+// outlive gives a context that ends d after parent does, for what must be finished once it is begun.
+func outlive(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(d, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
