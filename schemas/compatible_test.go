@@ -1,0 +1,104 @@
+package schemas
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func parse(t testing.TB, text string) *Schema {
+	t.Helper()
+	s, err := ParseSchema("s-value", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestCompatibleFollowsItsLevel(t *testing.T) {
+	base := record(field(`"int"`))
+	optional := record(field(`"int"`), `{"name":"g","type":"int","default":1}`)
+	required := record(field(`"int"`), `{"name":"g","type":"int"}`)
+	wide := record(field(`"long"`))
+	all := func(levels ...Level) map[Level]bool {
+		m := map[Level]bool{LevelNone: true}
+		for _, l := range levels {
+			m[l] = true
+		}
+		return m
+	}
+	for _, c := range []struct {
+		name  string
+		newer string
+		older []string
+		may   map[Level]bool
+	}{
+		{"the first schema", base, nil, all(Levels()...)},
+		{"the same schema", base, []string{base}, all(Levels()...)},
+		{"a field with a default", optional, []string{base}, all(Levels()...)},
+		{"a field with a default goes", base, []string{optional}, all(Levels()...)},
+		{"a required field", required, []string{base}, all(LevelForward, LevelForwardTransitive)},
+		{"a required field goes", base, []string{required}, all(LevelBackward, LevelBackwardTransitive)},
+		{"a wider number", wide, []string{base}, all(LevelBackward, LevelBackwardTransitive)},
+		// Each step is fine, the two together are not.
+		{"a default that comes and goes", required, []string{base, optional}, all(LevelBackward, LevelForward, LevelFull, LevelForwardTransitive)},
+	} {
+		for _, level := range Levels() {
+			t.Run(c.name+" at "+string(level), func(t *testing.T) {
+				var older []*Schema
+				for _, text := range c.older {
+					older = append(older, parse(t, text))
+				}
+				err := Compatible(level, parse(t, c.newer), older)
+				if (err == nil) != c.may[level] {
+					t.Errorf("got %v, want allowed %v", err, c.may[level])
+				}
+				if err != nil && (!errors.Is(err, ErrIncompatible) || hintOf(err) == "") {
+					t.Errorf("%v is not an ErrIncompatible with a hint", err)
+				}
+			})
+		}
+	}
+}
+
+func TestCompatibleTellsAllReasons(t *testing.T) {
+	older := parse(t, record(`{"name":"a","type":"int"}`, `{"name":"b","type":"string"}`))
+	newer := parse(t, record(`{"name":"a","type":"string"}`, `{"name":"b","type":"string"}`, `{"name":"c","type":"int"}`))
+	err := Compatible(LevelFull, newer, []*Schema{older})
+	incompatible, ok := errors.AsType[*IncompatibleError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	want := []string{
+		`the new schema does not read what the one 1 before wrote: field "a": reader schema string not compatible with writer schema int`,
+		`the new schema does not read what the one 1 before wrote: field "c" is missing and has no default`,
+		`the schema 1 before does not read what the new one writes: field "a": reader schema int not compatible with writer schema string`,
+	}
+	if diff := cmp.Diff(want, incompatible.Messages); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCompatibleAnswersEachQuestionAfresh asks about two schemas that differ in a default alone, in both orders. A
+// checker that is kept gives the first answer twice, since its cache does not look at defaults.
+func TestCompatibleAnswersEachQuestionAfresh(t *testing.T) {
+	base := parse(t, record(field(`"int"`)))
+	with := parse(t, record(field(`"int"`), `{"name":"g","type":"int","default":1}`))
+	without := parse(t, record(field(`"int"`), `{"name":"g","type":"int"}`))
+	for range 2 {
+		if err := Compatible(LevelBackward, with, []*Schema{base}); err != nil {
+			t.Error(err)
+		}
+		if err := Compatible(LevelBackward, without, []*Schema{base}); err == nil {
+			t.Error("a field without a default was let through")
+		}
+	}
+}
+
+func TestCompatibleRefusesAnUnknownLevel(t *testing.T) {
+	if err := Compatible("backward", CheckCompleted(TopicChecks), nil); err == nil || !strings.Contains(err.Error(), `"backward"`) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,44 @@
+package schemas
+
+import "time"
+
+// The topics that exist in this build.
+const (
+	// TopicChecks carries one CheckCompleted event a slot, keyed by target id.
+	TopicChecks = "webcheck.checks"
+	// TopicDead carries records that can never be applied: the original key and bytes, cause and origin in headers.
+	TopicDead = "webcheck.dead"
+)
+
+// Retention of the topics that are kept by time, when nothing else is configured.
+const (
+	// DefaultChecksRetention is long enough to replay a month, which is the longest a fold is expected to lag.
+	DefaultChecksRetention = 30 * 24 * time.Hour
+	// DefaultDeadRetention outlives the checks, so that a dead letter can be looked at after a holiday.
+	DefaultDeadRetention = 90 * 24 * time.Hour
+)
+
+// Topic says how a topic of webcheck is meant to be created.
+type Topic struct {
+	// Name of the topic.
+	Name string
+	// Compacted is whether the broker keeps the last value of each key instead of keeping values by time.
+	Compacted bool
+	// Retention is how long a value is kept; zero for a compacted topic.
+	Retention time.Duration
+	// Subject that the values' schema is registered under; empty when the values have no schema of their own.
+	Subject string
+}
+
+// Topics returns the topics that exist in this build, in the order in which data flows through them.
+func Topics() []Topic {
+	return []Topic{
+		{Name: TopicChecks, Retention: DefaultChecksRetention, Subject: Subject(TopicChecks)},
+		{Name: TopicDead, Retention: DefaultDeadRetention},
+	}
+}
+
+// Subject returns the registry's subject for the values of topic, by Confluent's TopicNameStrategy.
+func Subject(topic string) string {
+	return topic + "-value"
+}
