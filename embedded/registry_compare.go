@@ -1,61 +1,24 @@
 package embedded
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
 
-	"github.com/hamba/avro/v2"
+	"webcheck/schemas"
 )
-
-// direction is what a level asks for, as Confluent defines the seven.
-type direction struct {
-	backward, forward, transitive bool
-}
-
-var directions = map[string]direction{
-	"NONE":                {},
-	"BACKWARD":            {backward: true},
-	"BACKWARD_TRANSITIVE": {backward: true, transitive: true},
-	"FORWARD":             {forward: true},
-	"FORWARD_TRANSITIVE":  {forward: true, transitive: true},
-	"FULL":                {backward: true, forward: true},
-	"FULL_TRANSITIVE":     {backward: true, forward: true, transitive: true},
-}
 
 // compare says everything that keeps text from following older, oldest first, at this level; nothing when it may.
 func compare(level, text string, older []version) ([]string, error) {
-	d := directions[level]
-	if !d.transitive && len(older) > 1 {
-		older = older[len(older)-1:]
+	texts := make([]string, len(older))
+	for i, v := range older {
+		texts[i] = v.Schema
 	}
-	var messages []string
-	for _, v := range older {
-		if d.backward {
-			if err := readable(text, v.Schema); err != nil {
-				messages = append(messages, fmt.Sprintf("the new schema cannot read version %d: %v", v.Version, err))
-			}
-		}
-		if d.forward {
-			if err := readable(v.Schema, text); err != nil {
-				messages = append(messages, fmt.Sprintf("version %d cannot read the new schema: %v", v.Version, err))
-			}
-		}
+	err := schemas.Compatible(schemas.Level(level), text, texts)
+	var incompatible *schemas.IncompatibleError
+	if errors.As(err, &incompatible) {
+		return incompatible.Messages, nil
 	}
-	return messages, nil
-}
-
-// readable asks whether data written with writer can be read as reader. Schemas are parsed and the checker made anew for each
-// question: hamba's caches by the canonical form, which leaves defaults out, and then the first answer for a pair wins.
-func readable(reader, writer string) error {
-	r, err := avro.ParseWithCache(reader, "", &avro.SchemaCache{})
-	if err != nil {
-		return err
-	}
-	w, err := avro.ParseWithCache(writer, "", &avro.SchemaCache{})
-	if err != nil {
-		return err
-	}
-	return avro.NewSchemaCompatibility().Compatible(r, w)
+	return nil, err
 }
 
 func (a *registryAPI) checkAll(r *http.Request) (any, error) {

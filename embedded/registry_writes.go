@@ -1,13 +1,11 @@
 package embedded
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
-	"github.com/hamba/avro/v2"
+	"webcheck/schemas"
 )
 
 // schemaRequest is the body of every call that brings a schema.
@@ -35,36 +33,10 @@ func readSchema(r *http.Request) (schemaRequest, error) {
 	case q.Schema == "":
 		return q, &restError{422, 42201, "Empty schema"}
 	}
-	if nesting(q.Schema) > maxNesting {
-		return q, &restError{422, 42201, fmt.Sprintf("Invalid schema: nested more than %d deep", maxNesting)}
-	}
-	// A fresh cache: a schema that names a type it does not define would otherwise find it in an earlier one.
-	if _, err := avro.ParseWithCache(q.Schema, "", &avro.SchemaCache{}); err != nil {
+	if err := schemas.CheckAvro(q.Schema); err != nil {
 		return q, &restError{422, 42201, fmt.Sprintf("Invalid schema: %v", err)}
 	}
 	return q, nil
-}
-
-// maxNesting bounds a schema's depth in brackets. Comparing takes hamba time by the third power of it: 5 s at 1000.
-const maxNesting = 200
-
-// nesting is how deep brackets are nested in text, JSON that may be broken.
-func nesting(text string) int {
-	var depth, deepest int
-	tokens := json.NewDecoder(strings.NewReader(text))
-	for {
-		token, err := tokens.Token()
-		if err != nil {
-			return deepest
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		deepest = max(deepest, depth)
-	}
 }
 
 func sameText(text string) func(version) bool {
@@ -182,7 +154,7 @@ func (a *registryAPI) putLevel(r *http.Request) (any, error) {
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	if _, ok := directions[body.Level]; !ok {
+	if _, err := schemas.ParseLevel(body.Level); err != nil {
 		return nil, &restError{422, 42203, "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive"}
 	}
 	if err := a.store.commit(change{Level: &levelChange{Subject: r.PathValue("subject"), Level: body.Level}}); err != nil {

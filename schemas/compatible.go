@@ -44,7 +44,7 @@ var ErrIncompatible = errors.New("incompatible schema")
 
 // IncompatibleError says why a schema may not follow the ones before it. It satisfies errors.Is with [ErrIncompatible].
 type IncompatibleError struct {
-	// Subject that the schema was meant for.
+	// Subject that the schema was meant for; empty when only the schemas were compared.
 	Subject string
 	// Messages say each reason that is known, in the words of who refused it.
 	Messages []string
@@ -52,7 +52,11 @@ type IncompatibleError struct {
 
 // Error lists all the reasons in one line.
 func (e *IncompatibleError) Error() string {
-	return fmt.Sprintf("incompatible schema for %q: %s", e.Subject, strings.Join(e.Messages, "; "))
+	what := ErrIncompatible.Error()
+	if e.Subject != "" {
+		what += fmt.Sprintf(" for %q", e.Subject)
+	}
+	return what + ": " + strings.Join(e.Messages, "; ")
 }
 
 // Is makes the error satisfy errors.Is with [ErrIncompatible].
@@ -63,10 +67,11 @@ func (e *IncompatibleError) Hint() string {
 	return "add fields with a default, keep the types of those that exist, and give enums a default symbol"
 }
 
-// Compatible says whether newer may follow older, which is in the order of registration, at level. The error is an
-// [*IncompatibleError] with a message for each field, direction and older schema at fault. Agreement is that of the
-// Avro specification's schema resolution.
-func Compatible(level Level, newer *Schema, older []*Schema) error {
+// Compatible says whether the schema newer may follow the older ones, which are in the order of registration, at level.
+// The texts may be any Avro schemas, not only those of the profile. A refusal is an [*IncompatibleError] with a message for
+// each field, direction and older schema at fault; another error says that a text is no schema, or level no level.
+// Agreement is that of the Avro specification's schema resolution.
+func Compatible(level Level, newer string, older []string) error {
 	level, err := ParseLevel(string(level))
 	if err != nil {
 		return err
@@ -79,18 +84,25 @@ func Compatible(level Level, newer *Schema, older []*Schema) error {
 	forward := name == string(LevelForward) || name == string(LevelFull)
 
 	var messages []string
-	for i, o := range older {
-		if backward {
-			messages = append(messages, prefix(fmt.Sprintf("the new schema does not read what the one %d before wrote", len(older)-i),
-				disagreements(newer.record, o.record))...)
+	ask := func(asked bool, reader, writer, where string) error {
+		if !asked {
+			return nil
 		}
-		if forward {
-			messages = append(messages, prefix(fmt.Sprintf("the schema %d before does not read what the new one writes", len(older)-i),
-				disagreements(o.record, newer.record))...)
+		found, err := disagreements(reader, writer)
+		messages = append(messages, prefix(where, found)...)
+		return err
+	}
+	for i, o := range older {
+		ago := len(older) - i
+		if err := errors.Join(
+			ask(backward, newer, o, fmt.Sprintf("the new schema does not read what the one %d before wrote", ago)),
+			ask(forward, o, newer, fmt.Sprintf("the schema %d before does not read what the new one writes", ago)),
+		); err != nil {
+			return err
 		}
 	}
 	if len(messages) > 0 {
-		return &IncompatibleError{Subject: newer.Subject, Messages: messages}
+		return &IncompatibleError{Messages: messages}
 	}
 	return nil
 }
@@ -104,15 +116,38 @@ func prefix(where string, texts []string) []string {
 }
 
 // disagreements says why reader cannot read what writer wrote: nothing when it can. The verdict is the library's on the
-// two records; when it is no, each field is asked about by itself, to name all of those at fault.
-func disagreements(reader, writer *avro.RecordSchema) []string {
-	verdict := readable(reader, writer)
+// whole; when it is no, and both are records, each field is asked about by itself, to name all of those at fault. The
+// texts are parsed for this question alone, as the checker is made: the library remembers by a fingerprint that leaves
+// defaults out, so a second question may get the first one's answer.
+func disagreements(reader, writer string) ([]string, error) {
+	r, err := parseAvro(reader)
+	if err != nil {
+		return nil, err
+	}
+	w, err := parseAvro(writer)
+	if err != nil {
+		return nil, err
+	}
+	verdict := readable(r, w)
 	if verdict == nil {
+		return nil, nil
+	}
+	messages := fieldDisagreements(r, w)
+	if len(messages) == 0 {
+		messages = append(messages, verdict.Error())
+	}
+	return messages, nil
+}
+
+func fieldDisagreements(reader, writer avro.Schema) []string {
+	r, ok := reader.(*avro.RecordSchema)
+	w, also := writer.(*avro.RecordSchema)
+	if !ok || !also {
 		return nil
 	}
 	var messages []string
-	for _, rf := range reader.Fields() {
-		wf := writerField(rf, writer)
+	for _, rf := range r.Fields() {
+		wf := writerField(rf, w)
 		if wf == nil {
 			if !rf.HasDefault() {
 				messages = append(messages, fmt.Sprintf("field %q is missing and has no default", rf.Name()))
@@ -123,14 +158,10 @@ func disagreements(reader, writer *avro.RecordSchema) []string {
 			messages = append(messages, fmt.Sprintf("field %q: %s", rf.Name(), err))
 		}
 	}
-	if len(messages) == 0 {
-		messages = append(messages, verdict.Error())
-	}
 	return messages
 }
 
-// readable asks the library whether reader reads what writer wrote, with a checker of its own: the library's cache
-// answers by a fingerprint without defaults, so a second question to the same checker may get the first one's answer.
+// readable asks the library whether reader reads what writer wrote, with a checker of its own.
 func readable(reader, writer avro.Schema) error {
 	return avro.NewSchemaCompatibility().Compatible(reader, writer)
 }

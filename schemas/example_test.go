@@ -26,12 +26,11 @@ func ExampleParseSchema() {
 }
 
 func ExampleCompatible() {
-	older, _ := schemas.ParseSchema("s-value", `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}`)
-	newer, _ := schemas.ParseSchema("s-value", `{"type": "record", "name": "R", "fields": [
-		{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]}`)
-	fmt.Println(schemas.Compatible(schemas.LevelBackward, newer, []*schemas.Schema{older}))
-	fmt.Println(schemas.Compatible(schemas.LevelForward, newer, []*schemas.Schema{older}))
+	older := `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}]}`
+	newer := `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]}`
+	fmt.Println(schemas.Compatible(schemas.LevelBackward, newer, []string{older}))
+	fmt.Println(schemas.Compatible(schemas.LevelForward, newer, []string{older}))
 	// Output:
-	// incompatible schema for "s-value": the new schema does not read what the one 1 before wrote: field "b" is missing and has no default
+	// incompatible schema: the new schema does not read what the one 1 before wrote: field "b" is missing and has no default
 	// <nil>
 }

@@ -39,7 +39,11 @@ func resolve(reader, wrote *Schema) (avro.Schema, error) {
 	if reader.Text == wrote.Text {
 		return reader.record, nil
 	}
-	if messages := disagreements(reader.record, wrote.record); len(messages) > 0 {
+	messages, err := disagreements(reader.Text, wrote.Text)
+	if err != nil {
+		return nil, err
+	}
+	if len(messages) > 0 {
 		return nil, &IncompatibleError{Subject: wrote.Subject, Messages: messages}
 	}
 	if err := checkMeaning(reader.record, wrote.record); err != nil {
