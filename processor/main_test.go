@@ -3,9 +3,6 @@ package processor
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,20 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testservices.Main(m) }
-
-// newRandom gives random numbers from a seed that is printed, and taken back from WEBCHECK_TEST_SEED.
-func newRandom(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if given := os.Getenv("WEBCHECK_TEST_SEED"); given != "" {
-		var err error
-		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
-			t.Fatalf("WEBCHECK_TEST_SEED: %v", err)
-		}
-	}
-	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // migrated gives a pool on a fresh, migrated database.
 func migrated(t *testing.T) *pgxpool.Pool {

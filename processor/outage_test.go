@@ -184,9 +184,15 @@ func TestABrokerThatGoesAwayIsWaitedOut(t *testing.T) {
 	r.await(100)
 	g.close()
 	p.produce(1, events[100:]...)
+	p.awaitLog("WARN waiting", "reaching Kafka")
 	g.open()
 	r.await(200)
 	r.finish()
+	for _, message := range []string{"WARN waiting", "INFO going on"} {
+		if said := p.logs.with(message, "reaching Kafka at "+p.kafka.Brokers[0]); len(said) != 1 {
+			t.Errorf("%q was said %d times, want once: %q", message, len(said), said)
+		}
+	}
 	p.checkInvariants(events, 0)
 }
 

@@ -32,6 +32,9 @@ const (
 	// batchTimeout is half of the group's rebalance timeout (60 s), so that a batch that hangs is given up before its
 	// member is put out of the group.
 	batchTimeout = 30 * time.Second
+	// sessionTimeout is how long the partitions of a processor that died stay without one. Kafka's default of 45 s is for
+	// consumers with long stops; ours sends a heartbeat every 3 s from a goroutine of its own.
+	sessionTimeout = 12 * time.Second
 	// firstPause and longestPause bound the wait between two attempts while Kafka, the registry or PostgreSQL is away.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second
@@ -43,6 +46,10 @@ type Config struct {
 	Topic, DeadTopic string
 	// Group is the consumer group; the processors in it share the partitions. Zero: DefaultGroup.
 	Group string
+	// Name, if any, is this processor's own in its group and stays the same over restarts: one that was killed then takes
+	// its partitions back at once, instead of when its session times out (Kafka's static membership, KIP-345). Two
+	// processors with one name put each other out of the group.
+	Name string
 	// BatchRecords is the most records that one transaction takes. Zero: DefaultBatchRecords.
 	BatchRecords int
 	// StopTimeout bounds what a stop waits for: the batch in hand, dead letters, leaving the group. Zero: DefaultStopTimeout.
@@ -66,6 +73,7 @@ type Processor struct {
 	queries   *db.Queries
 	decoder   *schemas.Decoder
 	publisher *publisher
+	brokers   *brokers
 	outage    outage
 }
 
@@ -82,6 +90,7 @@ func New(cfg Config) (*Processor, error) {
 		queries:   queries,
 		decoder:   schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic)),
 		publisher: newPublisher(cfg, queries),
+		brokers:   &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
 		outage:    outage{logger: cfg.Logger, doing: "processing"},
 	}, nil
 }

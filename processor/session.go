@@ -72,9 +72,11 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 }
 
 func (s *session) options() []kgo.Opt {
-	return []kgo.Opt{
+	options := []kgo.Opt{
+		kgo.WithHooks(s.brokers),
 		kgo.ConsumeTopics(s.cfg.Topic),
 		kgo.ConsumerGroup(s.cfg.Group),
+		kgo.SessionTimeout(sessionTimeout),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
@@ -86,6 +88,10 @@ func (s *session) options() []kgo.Opt {
 		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	}
+	if s.cfg.Name != "" {
+		options = append(options, kgo.InstanceID(s.cfg.Name))
+	}
+	return options
 }
 
 // assigned replaces the offsets that Kafka keeps by the stored ones.
