@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// given returns sources that hold these flags and variables and nothing else.
+func given(flags, variables map[string]string) sources {
+	lookUp := func(m map[string]string) func(string) (string, bool) {
+		return func(name string) (string, bool) { text, found := m[name]; return text, found }
+	}
+	if variables == nil {
+		variables = map[string]string{}
+	}
+	if variables["HOME"] == "" {
+		variables["HOME"] = "/home/somebody"
+	}
+	return sources{flag: lookUp(flags), env: lookUp(variables)}
+}
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "webcheck.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestEveryFaultIsReportedAtItsPlace loads each file of the corpus, which says in its first lines what it expects.
+func TestEveryFaultIsReportedAtItsPlace(t *testing.T) {
+	files, err := filepath.Glob("testdata/config/bad/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no corpus: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for line := range strings.Lines(string(text)) {
+				if fault, found := strings.CutPrefix(strings.TrimSpace(line), "# want: "); found {
+					want = append(want, file+":"+fault)
+				}
+			}
+			_, err = loadConfig(given(map[string]string{"config": file}, nil))
+			var config *ConfigError
+			if !errors.As(err, &config) {
+				t.Fatalf("got error %v, want a *ConfigError", err)
+			}
+			if diff := cmp.Diff(want, strings.Split(config.Error(), "\n")); diff != "" {
+				t.Error(diff)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the secret is in the error: %v", err)
+			}
+			if got := exitCode(err); got != exitUsage {
+				t.Errorf("got exit code %d, want %d", got, exitUsage)
+			}
+		})
+	}
+}
+
+// TestNoPrefixOfAFilePanics cuts a file that uses all the syntax there is.
+func TestNoPrefixOfAFilePanics(t *testing.T) {
+	text := string(exampleFile()) + "    labels: {a: b}\n    expect_status: [200, 300-399]\n  - &x {id: \"y\", url: 'z', <<: *x}\n---\n- |\n  text\n"
+	const step = 7 // a line is longer than that, and shares no divisor with the indentation
+	for i := 0; i < len(text); i += step {
+		d := readDocument("x.yaml", []byte(text[:i]))
+		_, _ = readTargets(d)
+	}
+}
+
+func FuzzReadDocument(f *testing.F) {
+	files, _ := filepath.Glob("testdata/config/bad/*.yaml")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add(exampleFile())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d := readDocument("x.yaml", text)
+		targets, faults := readTargets(d)
+		if len(d.targets) != len(targets) && len(faults) == 0 {
+			t.Errorf("%d of %d targets and no fault", len(targets), len(d.targets))
+		}
+	})
+}
+
+func TestPrecedenceIsFlagVariableFileDefault(t *testing.T) {
+	file := writeConfig(t, "prober: {location: from-file, name: from-file, max_in_flight: 7}\n")
+	c, err := loadConfig(given(
+		map[string]string{"config": file, "prober-location": "from-flag"},
+		map[string]string{"WEBCHECK_PROBER_LOCATION": "from-env", "WEBCHECK_PROBER_NAME": "from-env"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ProberConfig{Location: c.Prober.Location, Name: c.Prober.Name, MaxInFlight: c.Prober.MaxInFlight, ShutdownTimeout: c.Prober.ShutdownTimeout}
+	want := ProberConfig{Location: "from-flag", Name: "from-env", MaxInFlight: 7, ShutdownTimeout: 10 * time.Second}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFaultsOfFlagsAndVariablesNameTheirOrigin(t *testing.T) {
+	_, err := loadConfig(given(map[string]string{"prober-max-in-flight": "x"}, map[string]string{"WEBCHECK_LOG_LEVEL": "loud"}))
+	want := "$WEBCHECK_LOG_LEVEL: log.level: \"loud\" is none of debug, info, warn, error\n--prober-max-in-flight: prober.max_in_flight: \"x\" is not a whole number"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestConfigurationFileIsFoundByFlagThenVariableThenPlace(t *testing.T) {
+	t.Chdir(t.TempDir())
+	byFlag, byVariable := writeConfig(t, "prober: {name: by-flag}\n"), writeConfig(t, "prober: {name: by-variable}\n")
+	name := func(flags, variables map[string]string) string {
+		t.Helper()
+		c, err := loadConfig(given(flags, variables))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Prober.Name
+	}
+	if got := name(nil, nil); got != "" {
+		t.Errorf("without any file: got %q", got)
+	}
+	if err := os.WriteFile("webcheck.yaml", []byte("prober: {name: by-place}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variables := map[string]string{"WEBCHECK_CONFIG": byVariable}
+	for want, got := range map[string]string{
+		"by-place":    name(nil, nil),
+		"by-variable": name(nil, variables),
+		"by-flag":     name(map[string]string{"config": byFlag}, variables),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	_, err := loadConfig(given(map[string]string{"config": "missing.yaml"}, nil))
+	if exitCode(err) != exitUsage || !strings.Contains(err.Error(), `"missing.yaml"`) {
+		t.Errorf("got %v, want a usage error that names the file", err)
+	}
+}
+
+func TestTargetsOfAFileCarryEverySetting(t *testing.T) {
+	file := writeConfig(t, `
+targets:
+  - id: site
+    url: http://localhost/path
+    interval: 1m30s
+    timeout: 2s
+    expect_status: [200-299, 404]
+    body_matches: "^ok"
+    max_redirects: 3
+    labels: {team: web}
+`)
+	c, err := loadConfig(given(map[string]string{"config": file}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Targets[0]
+	if got.ID != "site" || got.URL != "http://localhost/path" || got.Interval != 90*time.Second || got.Timeout != 2*time.Second ||
+		len(got.Status) != 2 || got.BodyMatches.String() != "^ok" || got.MaxRedirects != 3 || got.Labels["team"] != "web" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestDurationsTakeDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"30s": 30 * time.Second, "1h30m": 90 * time.Minute, "30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "-1d": -24 * time.Hour, "0s": 0,
+	} {
+		if got, err := parseDuration(text); err != nil || got != want {
+			t.Errorf("parseDuration(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "1", "1x", "d", "1.5d", "1d-1h", "9999999999999d", "106751d24h", "1d ", "99999999999999999999d"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("parseDuration(%q) = %v, want an error", text, got)
+		}
+	}
+	for _, d := range []time.Duration{time.Second, time.Minute, 90 * time.Minute, time.Hour, 24 * time.Hour, 36 * time.Hour, 1500 * time.Millisecond} {
+		if got, err := parseDuration(formatDuration(d)); err != nil || got != d {
+			t.Errorf("parseDuration(formatDuration(%v)) = %v, %v", d, got, err)
+		}
+	}
+}
+
+func TestIDsOfURLsAreUniqueSlugs(t *testing.T) {
+	targets, err := targetsFromURLs([]string{"https://Example.com/", "http://example.com", "example.com/a/b?c=d", "http://[::1]:80/" + strings.Repeat("long/", 30)}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"example-com", "example-com-2", "example-com-a-b", "1-80-long-long-long-long-long-long-long-long-lon"}
+	var got []string
+	for _, target := range targets {
+		got = append(got, target.ID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,56 @@
+package cli
+
+import "errors"
+
+// The exit codes; there are no others.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitDown   = 3
+)
+
+// usageError is an error of the person who typed the command; it ends with code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errSomethingDown ends a command that did its work and found a target down.
+var errSomethingDown = errors.New("something is down")
+
+// hintedError adds what to do to what is wrong.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// Hint says what to do.
+func (e *hintedError) Hint() string { return e.hint }
+
+func withHint(err error, hint string) error { return &hintedError{err, hint} }
+
+// hintOf returns the hint of the first error in the chain that has one, or nothing.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
+}
+
+// exitCode is the exit code that an error of a command means.
+func exitCode(err error) int {
+	var usage usageError
+	var config *ConfigError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errSomethingDown):
+		return exitDown
+	case errors.As(err, &usage), errors.As(err, &config):
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+)
+
+func (p *program) initCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "init",
+		Usage: "print a commented webcheck.yaml",
+		Description: "Prints a configuration file in which every setting stands with its default, commented out.\n\n" +
+			"Example:\n  webcheck init > webcheck.yaml",
+		Before: noArguments,
+		Action: func(*urfave.Context) error {
+			_, err := p.Stdout.Write(exampleFile())
+			return err
+		},
+	}
+}
+
+const exampleHead = `# webcheck.yaml: see "webcheck up --help". Every setting is also a flag and a variable:
+# kafka.tls.ca is --kafka-tls-ca and WEBCHECK_KAFKA_TLS_CA; a flag wins over a variable, a variable over this file.
+# Secrets are not written here but pointed to: env:NAME, file:/path or keyring:service/user.
+# A setting that is commented out shows its default, or an example where it has none.
+`
+
+const exampleTargets = `
+# What is watched. Only id and url are needed.
+targets:
+  - id: example
+    url: https://example.com/
+    # interval: 1m            # how often
+    # timeout: 10s            # how long one check may take
+    # expect_status: [200-299] # codes and ranges that are fine
+    # body_matches: "Example"  # a regular expression (RE2) that the first MiB of the body must match
+    # max_redirects: 10
+    # labels: {team: web}
+`
+
+// exampleFile is a configuration file with every setting commented out, and one target.
+func exampleFile() []byte {
+	var b bytes.Buffer
+	b.WriteString(exampleHead)
+	var open []string // the sections that the line before was in
+	for _, s := range Settings() {
+		parts := strings.Split(s.Path, ".")
+		sections, key := parts[:len(parts)-1], parts[len(parts)-1]
+		if len(sections) == 0 || len(open) == 0 || sections[0] != open[0] {
+			b.WriteByte('\n')
+		}
+		for depth, section := range sections {
+			if depth >= len(open) || open[depth] != section {
+				fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", depth), section)
+				open = append(open[:depth:depth], section)
+			}
+		}
+		open = sections
+		value := s.Default
+		if value == "" {
+			value = s.Example
+		}
+		line := fmt.Sprintf("%s# %s: %s", strings.Repeat("  ", len(sections)), key, value)
+		fmt.Fprintf(&b, "%-44s # %s\n", line, s.exampleHelp())
+	}
+	b.WriteString(exampleTargets)
+	return b.Bytes()
+}
+
+func (s Setting) exampleHelp() string {
+	text := s.Help
+	if len(s.Choices) > 0 {
+		text += ": " + orList(s.Choices)
+	}
+	if s.Default == "" && s.DefaultHelp != "" {
+		text += "; without it: " + s.DefaultHelp
+	}
+	return text
+}

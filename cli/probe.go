@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	urfave "github.com/urfave/cli/v2"
+
+	"webcheck/prober"
+	"webcheck/schemas"
+)
+
+func (p *program) probeCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "probe",
+		Usage: "run a prober: checks of the targets into Kafka",
+		Description: "Checks the targets of the configuration file on their schedule. The topics must be there: see \"webcheck topics create\".\n\n" +
+			"Example:\n  webcheck probe --config webcheck.yaml --prober-location eu-west --kafka-brokers kafka:9092 --registry-url http://registry:8081",
+		Flags:  flags(nil, []string{"kafka", "registry", "prober", "log", ""}),
+		Before: noArguments,
+		Action: func(c *urfave.Context) error {
+			if err := p.load(c); err != nil {
+				return err
+			}
+			if len(p.config.Targets) == 0 {
+				return usageError{withHint(errors.New("there is no target to check"), `list targets in webcheck.yaml; "webcheck init" prints an example`)}
+			}
+			s, err := p.reach(c.Context, need{kafka: true, registry: true})
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return p.probe(c.Context, s, prober.Config{Targets: p.config.Targets})
+		},
+	}
+}
+
+// probe runs a prober until ctx ends, and then until what it has in hand is written. What config does not have comes from
+// the configuration.
+func (p *program) probe(ctx context.Context, s *services, config prober.Config) error {
+	schema, id, err := p.schema(ctx, s)
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(slices.Clone(s.kafka), prober.KafkaOpts()...)...)
+	if err != nil {
+		return fmt.Errorf("preparing a Kafka client: %w", err)
+	}
+	defer client.Close()
+	config.Location, config.Name = p.config.Prober.Location, p.config.Prober.Name
+	if config.Name == "" {
+		if config.Name, err = os.Hostname(); err != nil {
+			return withHint(fmt.Errorf("naming the prober: %w", err), "set prober.name")
+		}
+	}
+	config.Emit = prober.NewKafkaEmitter(client, schemas.TopicChecks, schemas.NewEncoder(schema, id))
+	config.Logger = p.logger
+	config.MaxInFlight, config.ShutdownTimeout = p.config.Prober.MaxInFlight, p.config.Prober.ShutdownTimeout
+	worker, err := prober.New(config)
+	if err != nil {
+		return err
+	}
+	return worker.Run(ctx)
+}

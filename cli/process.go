@@ -1,0 +1,47 @@
+package cli
+
+import (
+	urfave "github.com/urfave/cli/v2"
+
+	"webcheck/processor"
+)
+
+func (p *program) processCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "process",
+		Usage: "run a processor: checks from Kafka into PostgreSQL",
+		Description: "Any number of processors may run; they share the work. The tables must be there: see \"webcheck db migrate\".\n\n" +
+			"Example:\n  webcheck process --kafka-brokers kafka:9092 --registry-url http://registry:8081 --postgres-url env:DATABASE_URL",
+		Flags:  flags(nil, []string{"kafka", "registry", "postgres", "processor", "log", ""}),
+		Before: noArguments,
+		Action: func(c *urfave.Context) error {
+			if err := p.load(c); err != nil {
+				return err
+			}
+			s, err := p.reach(c.Context, need{kafka: true, registry: true, postgres: true})
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			worker, err := p.newProcessor(s, nil)
+			if err != nil {
+				return err
+			}
+			return worker.Run(c.Context)
+		},
+	}
+}
+
+func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*processor.Processor, error) {
+	return processor.New(processor.Config{
+		Group:        p.config.Processor.Group,
+		Name:         p.config.Processor.Name,
+		BatchRecords: p.config.Processor.BatchRecords,
+		StopTimeout:  p.config.Processor.StopTimeout,
+		Kafka:        s.kafka,
+		Registry:     s.registry,
+		Pool:         s.pool,
+		Logger:       p.logger,
+		OnBatch:      onBatch,
+	})
+}
