@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 	defaultPostgresVersion = "18.3.0"
 	postgresUser           = "postgres"
 	postgresDatabase       = "webcheck"
+	postgresOwner          = "webcheck" // of the database; what is stored in a URL or a password file is this role's
 	// freshClusterBytes is what unpacking PostgreSQL (about 60 MiB) and making a cluster with its first log files (about 60 MiB)
 	// take.
 	freshClusterBytes = 160 << 20
@@ -41,8 +44,9 @@ type PostgresConfig struct {
 // cluster of its own. It runs under a child process of this one, as an unprivileged user when this one is root, and stops in
 // good order when this process goes, even by kill -9.
 type Postgres struct {
-	url   string
-	child *child
+	url          string
+	superuserURL string
+	child        *child
 }
 
 // StartPostgres starts the cluster in cfg.Dir, making it at the first start. Cancelling ctx while it starts stops the start.
@@ -52,6 +56,10 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	password, err := keptPassword(filepath.Join(dir, "postgres.password"))
+	if err != nil {
+		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	ownerPassword, err := keptPassword(filepath.Join(dir, "webcheck.password"))
 	if err != nil {
 		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
@@ -84,14 +92,54 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if err := writeFile(filepath.Join(dir, "postgres.port"), []byte(strconv.Itoa(c.port)+"\n"), 0o600); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	return &Postgres{child: c, url: (&url.URL{
-		Scheme: "postgres", User: url.UserPassword(postgresUser, password), Path: "/" + postgresDatabase, RawQuery: "sslmode=disable",
-		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)),
-	}).String()}, nil
+	p := &Postgres{
+		child: c, url: databaseURL(postgresOwner, ownerPassword, c.port), superuserURL: databaseURL(postgresUser, password, c.port),
+	}
+	if err := ensureOwner(ctx, p.superuserURL, ownerPassword); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting PostgreSQL: %w", err), c.close())
+	}
+	return p, nil
 }
 
-// URL is the superuser's URL of the database webcheck. It holds the password: it is not for logs.
+func databaseURL(user, password string, port int) string {
+	return (&url.URL{
+		Scheme: "postgres", User: url.UserPassword(user, password), Path: "/" + postgresDatabase, RawQuery: "sslmode=disable",
+		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+	}).String()
+}
+
+// ensureOwner makes the role that owns the database and can do nothing beyond it, and gives it its password.
+func ensureOwner(ctx context.Context, superuserURL, password string) error {
+	conn, err := pgx.Connect(ctx, superuserURL)
+	if err != nil {
+		return fmt.Errorf("connecting as its superuser: %w", err)
+	}
+	defer conn.Close(ctx)
+	var known bool
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", postgresOwner).Scan(&known); err != nil {
+		return fmt.Errorf("looking for the role %q: %w", postgresOwner, err)
+	}
+	verb := "CREATE"
+	if known {
+		verb = "ALTER"
+	}
+	// rand.Text has nothing in it that would need quoting.
+	for _, statement := range []string{
+		verb + " ROLE " + postgresOwner + " LOGIN PASSWORD '" + password + "'",
+		"ALTER DATABASE " + postgresDatabase + " OWNER TO " + postgresOwner,
+	} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("preparing the role %q: %w", postgresOwner, err)
+		}
+	}
+	return nil
+}
+
+// URL is the URL of the database webcheck for the role that owns it. It holds the password: it is not for logs.
 func (p *Postgres) URL() string { return p.url }
+
+// SuperuserURL is URL for the superuser of the whole cluster, for what the owner of a database may not do.
+func (p *Postgres) SuperuserURL() string { return p.superuserURL }
 
 // Version is the running server's, as in "18.3".
 func (p *Postgres) Version() string { return p.child.version }
@@ -107,7 +155,7 @@ func (p *Postgres) Close() error {
 	return nil
 }
 
-// keptPassword is the superuser's password, made at the first start. It is this user's alone (mode 0600).
+// keptPassword is a role's password, made at the first start. It is this user's alone (mode 0600).
 func keptPassword(path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err == nil && strings.TrimSpace(string(data)) != "" {

@@ -60,9 +60,12 @@ func TestPostgresKeepsRowsOverARestart(t *testing.T) {
 		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
 		"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "password_encryption": "scram-sha-256",
 	} {
-		if got := ask(t, url, "SHOW "+setting); got != want {
+		if got := ask(t, p.SuperuserURL(), "SHOW "+setting); got != want {
 			t.Errorf("%s is %q, want %q", setting, got, want)
 		}
+	}
+	if got := ask(t, url, "SELECT current_user || ' ' || current_setting('is_superuser')"); got != "webcheck off" {
+		t.Errorf("user and whether a superuser: %q, want the database's owner alone", got)
 	}
 	if got := ask(t, url, "SELECT current_database()"); got != postgresDatabase {
 		t.Errorf("database %q", got)

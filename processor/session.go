@@ -26,6 +26,7 @@ const leaveTimeout = 2 * time.Second
 type session struct {
 	*Processor
 	client  *kgo.Client
+	made    chan struct{} // closed when client is set: the client calls back before it is returned
 	store   *store
 	offsets *offsets
 	fail    context.CancelCauseFunc // ends the session from a callback of the client
@@ -47,6 +48,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 		Processor: p,
 		store:     &store{pool: p.cfg.Pool, queries: p.queries},
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
+		made:      make(chan struct{}),
 		fail:      fail,
 		next:      make(map[int32]int64),
 	}
@@ -56,6 +58,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	if s.client, err = kgo.NewClient(options...); err != nil {
 		return false, &PermanentError{Err: fmt.Errorf("making the Kafka client: %w", err)}
 	}
+	close(s.made)
 	defer s.leave(kill)
 	for {
 		fetches := s.client.PollRecords(ctx, p.cfg.BatchRecords)
@@ -100,6 +103,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 	if len(partitions) == 0 {
 		return fetched, nil
 	}
+	<-s.made
 	next, err := s.offsets.next(ctx, kadm.NewClient(s.client), partitions)
 	if err != nil {
 		if ctx.Err() == nil {

@@ -24,7 +24,7 @@ func Postgres(t testing.TB) *PostgresService {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server = p.URL()
+		server = p.SuperuserURL()
 	}
 	u, err := url.Parse(server)
 	if err != nil {
