@@ -94,19 +94,13 @@ func (s SASLConfig) mechanism() sasl.Mechanism {
 	}
 }
 
-// quietKafka lowers what the Kafka client says: each of our rooms reports an outage once, in its own words.
+// quietKafka makes debug records of all that the Kafka client says: our rooms report an outage once, in their own words.
 type quietKafka struct{ *kslog.Logger }
 
-// Log writes information and warnings as debug records, and errors as warnings.
-func (q quietKafka) Log(level kgo.LogLevel, message string, keyvals ...any) {
-	switch level {
-	case kgo.LogLevelError:
-		level = kgo.LogLevelWarn
-	case kgo.LogLevelWarn, kgo.LogLevelInfo:
-		level = kgo.LogLevelDebug
-	}
-	if level <= q.Level() {
-		q.Logger.Log(level, message, keyvals...)
+// Log writes a debug record.
+func (q quietKafka) Log(_ kgo.LogLevel, message string, keyvals ...any) {
+	if q.Level() >= kgo.LogLevelDebug {
+		q.Logger.Log(kgo.LogLevelDebug, message, keyvals...)
 	}
 }
 

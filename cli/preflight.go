@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,11 +18,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/plugin/kslog"
 )
 
 // reachKafka asks a broker for its metadata once. The error is one sentence with a hint.
 func (c *Config) reachKafka(ctx context.Context, brokers []string, options []kgo.Opt) error {
-	client, err := kgo.NewClient(options...)
+	// What the client would log, the error says.
+	silent := kgo.WithLogger(kslog.New(slog.New(slog.DiscardHandler)))
+	client, err := kgo.NewClient(append(slices.Clip(options), silent)...)
 	if err != nil {
 		return usageError{fmt.Errorf("preparing a Kafka client: %w", err)}
 	}

@@ -148,7 +148,11 @@ func (s *session) handle(ctx context.Context, fetches kgo.Fetches) (wrote bool, 
 		if errors.Is(fetchErr.Err, context.Canceled) {
 			continue
 		}
-		err = errors.Join(err, fmt.Errorf("fetching %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
+		if fetchErr.Topic == "" { // the client's word for the group as a whole
+			err = errors.Join(err, fmt.Errorf("reading %s: %w", s.cfg.Topic, fetchErr.Err))
+			continue
+		}
+		err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
 	}
 	records := fetches.Records()
 	if err != nil || len(records) == 0 {
