@@ -1,0 +1,45 @@
+package prober
+
+import (
+	"context"
+	"time"
+
+	"webcheck/gen/event"
+)
+
+// Check checks t once, now, and returns what it saw. It needs no services. EventID, Slot, Location and Prober are left
+// empty: only a caller with a schedule knows them. The target must be valid, see [Target.Validate].
+//
+// A failing target is no error: it is a result. When ctx ends first, the outcome is missed with failure shutdown.
+func Check(ctx context.Context, t Target) *event.CheckCompleted {
+	return newChecker().check(ctx, &t, t.Version())
+}
+
+// check runs one attempt: build, do and judge of every hop lie in http.go and judge.go.
+func (c *checker) check(ctx context.Context, t *Target, version string) *event.CheckCompleted {
+	attempt, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	o := c.do(attempt, t)
+	v := judge(ctx, attempt, t, o)
+	if v.outcome == event.OutcomeMissed {
+		return missed(t, version, o.started, v.failure, v.text)
+	}
+	e := &event.CheckCompleted{
+		TargetID: t.ID, StartedAt: atMicros(o.started), Outcome: v.outcome, Attempts: 1, DefinitionVersion: version,
+	}
+	o.describe(e)
+	v.describe(e)
+	return e
+}
+
+// missed is the event of a slot in which nothing was measured, noticed at that moment.
+func missed(t *Target, version string, noticed time.Time, reason event.Failure, text string) *event.CheckCompleted {
+	text = clean(text, maxFailureTextBytes)
+	return &event.CheckCompleted{
+		TargetID: t.ID, StartedAt: atMicros(noticed), Outcome: event.OutcomeMissed, Failure: &reason, FailureText: &text,
+		DefinitionVersion: version,
+	}
+}
+
+// atMicros is a time as it is at rest: UTC and whole microseconds, without the monotonic clock's reading.
+func atMicros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

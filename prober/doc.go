@@ -1,0 +1,30 @@
+// Package prober is targets in, events out: it checks web sites on a schedule and hands one event of package event to
+// Kafka for every slot.
+//
+// In come targets, an [Emitter] and a context. Out goes one CheckCompleted for each slot: `up`, `down`, or `missed` with
+// the reason why nothing was measured.
+//
+// # Guarantees
+//
+//   - Every slot of a target between the start and the stop of [Prober.Run] ends in exactly one event, however slow the
+//     target, the process or the broker, and wherever the clock steps. The only exception is said in the log: a prober that
+//     was asleep does not write more than [MaxCatchUp] missed slots per target.
+//   - A slot's event has the same id whoever runs it and however often: [schemas.EventID] of target, location and slot.
+//   - Trouble of our own is never `down`: a full table of file descriptors, a bug, a stalled process, an interface that is
+//     down and our own stop end as `missed`. Trouble of the broker changes no event at all.
+//   - An event that could not be written is counted and logged, and [Prober.Run] ends with an error that has the number.
+//   - Idle targets cost no goroutine and no timer: one scheduler holds a heap of them.
+//   - A check opens connections of its own and closes them; it reads at most [MaxBodyBytes] of a body and [MaxHeaderBytes] of
+//     a header. Times are in UTC and whole microseconds.
+//   - No text of an event holds a URL's query, user name or password; every text is valid UTF-8 without control characters.
+//
+// # What it never does
+//
+// It never reads the database or the topics, knows no processor, and runs no check twice in one slot. It takes no proxy
+// from the environment: what is measured is the way from here to the target, not one that a shell happened to name. It
+// keeps no cookies and sends no credentials.
+//
+// The clock may step. Slots are moments of the wall clock; a clock that steps back makes the prober wait until it is past
+// the last slot it has run, because an event for that slot exists; one that steps forward leaves slots that are written as
+// missed, `not_running`.
+package prober

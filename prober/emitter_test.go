@@ -1,0 +1,335 @@
+package prober
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"webcheck/gen/event"
+	"webcheck/schemas"
+)
+
+// line is a client's way to the broker that a test can cut.
+type line struct {
+	mu   sync.Mutex
+	down bool
+	open map[net.Conn]bool
+}
+
+func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		l.open[conn] = true
+	}
+	return conn, err
+}
+
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = true
+	for conn := range l.open {
+		conn.Close()
+	}
+}
+
+func (l *line) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = false
+}
+
+// broker is a Kafka in the process with the topic of checks.
+type broker struct {
+	cluster *kfake.Cluster
+	line    *line
+}
+
+func newBroker(t testing.TB) *broker {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicChecks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return &broker{cluster: cluster, line: &line{open: make(map[net.Conn]bool)}}
+}
+
+// client returns a client of the emitter's options and those of the test.
+func (b *broker) client(t testing.TB, more ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	options := append(KafkaOpts(), kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(b.line.dial),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }), kgo.MetadataMinAge(20*time.Millisecond))
+	client, err := kgo.NewClient(append(options, more...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func (b *broker) emitter(t testing.TB, more ...kgo.Opt) *KafkaEmitter {
+	t.Helper()
+	return NewKafkaEmitter(b.client(t, more...), schemas.TopicChecks, schemas.NewEncoder(schemas.CheckCompleted(schemas.TopicChecks), 7))
+}
+
+// records reads n records of the topic.
+func (b *broker) records(t testing.TB, n int) []*kgo.Record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicChecks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var records []*kgo.Record
+	for len(records) < n {
+		fetched := client.PollFetches(ctx)
+		if err := fetched.Err(); err != nil {
+			t.Fatalf("after %d of %d records: %v", len(records), n, err)
+		}
+		records = append(records, fetched.Records()...)
+	}
+	return records
+}
+
+// result is an event that is ready to be emitted.
+func result(id string) *event.CheckCompleted {
+	target := every(id, time.Second)
+	e := up(&target)
+	e.Location, e.Prober, e.DefinitionVersion, e.Slot = "here", "prober-1", target.Version(), SlotAt(target, time.Now())
+	e.EventID = schemas.EventID(e.TargetID, e.Location, e.Slot)
+	return e
+}
+
+// emit emits e and returns what done is given.
+func emit(k *KafkaEmitter, e *event.CheckCompleted) <-chan error {
+	answer := make(chan error, 1)
+	k.Emit(e, func(err error) { answer <- err })
+	return answer
+}
+
+func TestEmittedEventIsARecordUnderItsTarget(t *testing.T) {
+	b := newBroker(t)
+	e := result("home")
+	if err := <-emit(b.emitter(t), e); err != nil {
+		t.Fatal(err)
+	}
+	record := b.records(t, 1)[0]
+	want, err := schemas.NewEncoder(schemas.CheckCompleted(schemas.TopicChecks), 7).AppendEncode(nil, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, record.Value); diff != "" || string(record.Key) != "home" || len(record.Headers) != 0 {
+		t.Errorf("key %q, headers %v, value:\n%s", record.Key, record.Headers, diff)
+	}
+}
+
+func TestEventIsDoneOnlyWhenTheBrokerHasAcknowledgedItByAll(t *testing.T) {
+	b := newBroker(t)
+	arrived, release := make(chan int16, 1), make(chan struct{})
+	b.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		arrived <- req.(*kmsg.ProduceRequest).Acks
+		b.cluster.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	answer := emit(b.emitter(t), result("home"))
+	if acks := <-arrived; acks != -1 {
+		t.Errorf("acks %d, want all", acks)
+	}
+	select {
+	case err := <-answer:
+		t.Errorf("done before the acknowledgement: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEventThatCannotBeEncodedIsGivenUp(t *testing.T) {
+	b := newBroker(t)
+	e := result("home")
+	e.TargetID = "\xff"
+	k := b.emitter(t)
+	if err := <-emit(k, e); err == nil || !strings.Contains(err.Error(), "encoding") {
+		t.Errorf("got %v", err)
+	}
+	if err := k.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFullBufferGivesUpAtOnceAndKeepsWhatItHas(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	k := b.emitter(t, kgo.MaxBufferedRecords(2))
+	kept := []<-chan error{emit(k, result("a")), emit(k, result("b"))}
+	if err := <-emit(k, result("c")); !errors.Is(err, kgo.ErrMaxBuffered) {
+		t.Errorf("got %v, want %v", err, kgo.ErrMaxBuffered)
+	}
+	b.line.mend()
+	for _, answer := range kept {
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFlushWithoutABrokerEndsWithItsContext(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	k := b.emitter(t)
+	answer := emit(k, result("home"))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := k.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	k.client.Close()
+	if err := <-answer; !errors.Is(err, kgo.ErrClientClosed) {
+		t.Errorf("the event ended with %v", err)
+	}
+}
+
+// probing is a prober of a few quick targets on a broker.
+type probing struct {
+	store  *counting
+	acked  chan *event.CheckCompleted
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// counting is the emitter of the room with a count of what it was given.
+type counting struct {
+	Emitter
+	mu     sync.Mutex
+	events []*event.CheckCompleted
+	given  chan struct{}
+}
+
+func (c *counting) Emit(e *event.CheckCompleted, done func(error)) {
+	c.mu.Lock()
+	c.events = append(c.events, e)
+	c.mu.Unlock()
+	c.Emitter.Emit(e, done)
+	c.given <- struct{}{}
+}
+
+func startProbing(t *testing.T, k *KafkaEmitter, shutdown time.Duration) *probing {
+	t.Helper()
+	run := &probing{store: &counting{Emitter: k, given: make(chan struct{}, 10_000)}, acked: make(chan *event.CheckCompleted, 10_000), ended: make(chan error, 1)}
+	var targets []Target
+	for _, id := range []string{"a", "b", "c", "d"} {
+		targets = append(targets, every(id, MinInterval))
+	}
+	p := newTestProber(t, Config{Emit: run.store, Targets: targets, CheckAtStart: true, ShutdownTimeout: shutdown, OnCheck: func(e *event.CheckCompleted) { run.acked <- e }}, taking(time.Millisecond))
+	ctx, cancel := context.WithCancel(t.Context())
+	run.cancel = cancel
+	go func() { run.ended <- p.Run(ctx) }()
+	return run
+}
+
+// checkAllStored holds the topic's records against the events that the emitter was given: each once.
+func (r *probing) checkAllStored(t *testing.T, b *broker) {
+	t.Helper()
+	want := make(map[string]int)
+	for _, e := range r.store.events {
+		value, err := schemas.NewEncoder(schemas.CheckCompleted(schemas.TopicChecks), 7).AppendEncode(nil, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[string(value)] = 1
+	}
+	got := make(map[string]int)
+	for _, record := range b.records(t, len(want)) {
+		got[string(record.Value)]++
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events given (-) and stored (+):\n%s", diff)
+	}
+	if len(r.acked) != len(want) {
+		t.Errorf("%d of %d events were said to be written", len(r.acked), len(want))
+	}
+}
+
+func TestBrokerThatGoesAwayAndComesBackLosesNothing(t *testing.T) {
+	b := newBroker(t)
+	r := startProbing(t, b.emitter(t), time.Minute)
+	for range 3 {
+		<-r.acked
+		b.line.cut()
+		for range 12 {
+			<-r.store.given
+		}
+		b.line.mend()
+	}
+	acked := 3
+	for ; acked < 40; acked++ {
+		<-r.acked
+	}
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		t.Fatal(err)
+	}
+	for range acked { // they were taken out above
+		r.acked <- nil
+	}
+	r.checkAllStored(t, b)
+}
+
+func TestInterruptWithoutABrokerWritesAllOnceItIsBack(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	r := startProbing(t, b.emitter(t), time.Minute)
+	for range 12 {
+		<-r.store.given
+	}
+	r.cancel()
+	b.line.mend()
+	if err := <-r.ended; err != nil {
+		t.Fatal(err)
+	}
+	r.checkAllStored(t, b)
+}
+
+func TestInterruptWithoutABrokerEndsInTimeAndSaysWhatIsNotWritten(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	k := b.emitter(t)
+	r := startProbing(t, k, 300*time.Millisecond)
+	for range 12 {
+		<-r.store.given
+	}
+	began := time.Now()
+	r.cancel()
+	err := <-r.ended
+	took := time.Since(began)
+	if err == nil || !strings.Contains(err.Error(), "events were not written") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took < 200*time.Millisecond || took > 10*time.Second {
+		t.Errorf("stopping took %v, want 300ms", took)
+	}
+	k.client.Close()
+	if len(r.acked) > 0 {
+		t.Errorf("%d events were said to be written", len(r.acked))
+	}
+}

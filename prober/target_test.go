@@ -1,0 +1,124 @@
+package prober
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestValidateAcceptsWhatNewTargetReturns(t *testing.T) {
+	if faults := NewTarget("home", "https://example.com").Validate(); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+}
+
+func TestValidateNamesTheFieldOfEachFault(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Target)
+		want   string
+	}{
+		"id empty":                 {func(t *Target) { t.ID = "" }, "id"},
+		"id upper case":            {func(t *Target) { t.ID = "Home" }, "id"},
+		"id too long":              {func(t *Target) { t.ID = strings.Repeat("a", 64) }, "id"},
+		"id with a line end":       {func(t *Target) { t.ID = "home\n" }, "id"},
+		"URL relative":             {func(t *Target) { t.URL = "/health" }, "url"},
+		"URL without host":         {func(t *Target) { t.URL = "http://:80/" }, "url"},
+		"URL opaque":               {func(t *Target) { t.URL = "http:example.com" }, "url"},
+		"URL of another scheme":    {func(t *Target) { t.URL = "ftp://example.com" }, "url"},
+		"URL with a NUL":           {func(t *Target) { t.URL = "http://example.com/\x00" }, "url"},
+		"URL with a password":      {func(t *Target) { t.URL = "https://me:hunter2@example.com" }, "url"},
+		"URL with a bad port":      {func(t *Target) { t.URL = "http://example.com:99999" }, "url"},
+		"URL with port 0":          {func(t *Target) { t.URL = "http://example.com:0" }, "url"},
+		"URL too long":             {func(t *Target) { t.URL = "http://example.com/" + strings.Repeat("a", MaxURLBytes) }, "url"},
+		"URL not UTF-8":            {func(t *Target) { t.URL = "http://example.com/\xff" }, "url"},
+		"interval zero":            {func(t *Target) { t.Interval = 0 }, "interval"},
+		"interval short":           {func(t *Target) { t.Interval, t.Timeout = 99*time.Millisecond, time.Millisecond }, "interval"},
+		"interval long":            {func(t *Target) { t.Interval = MaxInterval + time.Millisecond }, "interval"},
+		"interval no whole ms":     {func(t *Target) { t.Interval = time.Minute + time.Microsecond }, "interval"},
+		"timeout zero":             {func(t *Target) { t.Timeout = 0 }, "timeout"},
+		"timeout over interval":    {func(t *Target) { t.Timeout = t.Interval + 1 }, "timeout"},
+		"timeout over 30m":         {func(t *Target) { t.Interval, t.Timeout = time.Hour, MaxTimeout+1 }, "timeout"},
+		"no status":                {func(t *Target) { t.Status = nil }, "expect_status"},
+		"status below 100":         {func(t *Target) { t.Status = []StatusRange{{99, 200}} }, "expect_status"},
+		"status goes down":         {func(t *Target) { t.Status = []StatusRange{{299, 200}} }, "expect_status"},
+		"regex too long":           {func(t *Target) { t.BodyMatches = regexp.MustCompile(strings.Repeat("a", MaxBodyRegexBytes+1)) }, "body_matches"},
+		"regex with a NUL":         {func(t *Target) { t.BodyMatches = regexp.MustCompile("a\x00") }, "body_matches"},
+		"redirects negative":       {func(t *Target) { t.MaxRedirects = -1 }, "max_redirects"},
+		"redirects too many":       {func(t *Target) { t.MaxRedirects = MaxRedirectLimit + 1 }, "max_redirects"},
+		"label key bad":            {func(t *Target) { t.Labels = map[string]string{"Team A": "x"} }, "labels"},
+		"label value not UTF-8":    {func(t *Target) { t.Labels = map[string]string{"team": "\xff"} }, "labels.team"},
+		"label value too long":     {func(t *Target) { t.Labels = map[string]string{"team": strings.Repeat("x", MaxLabelBytes+1)} }, "labels.team"},
+		"everything wrong at once": {func(t *Target) { *t = Target{} }, "id url interval timeout expect_status"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := NewTarget("home", "https://example.com")
+			test.change(&target)
+			var got []string
+			for _, fault := range target.Validate() {
+				got = append(got, fault.Field)
+				if fault.Message == "" || strings.Contains(fault.Message, "hunter2") {
+					t.Errorf("message %q", fault.Message)
+				}
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("faults of %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestDefaultTimeoutFitsTheInterval(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{time.Hour: DefaultTimeout, time.Second: time.Second} {
+		if got := DefaultTimeoutFor(interval); got != want {
+			t.Errorf("%v: got %v, want %v", interval, got, want)
+		}
+	}
+}
+
+// The versions are in events that are kept for ever: they must never change.
+func TestVersionNeverChanges(t *testing.T) {
+	full := NewTarget("shop", "https://example.com/a?b=c")
+	full.BodyMatches = regexp.MustCompile(`(?i)welcome`)
+	full.Status = []StatusRange{{401, 401}, {200, 299}}
+	full.Labels = map[string]string{"team": "web", "env": "prod"}
+	for want, target := range map[string]Target{
+		"b93f4bb510ba": NewTarget("home", "https://example.com"),
+		"91cfd0089c7e": full,
+	} {
+		if got := target.Version(); got != want {
+			t.Errorf("%s: version %s, want %s", target.ID, got, want)
+		}
+	}
+}
+
+func TestVersionDependsOnEveryFieldAndNotOnOrder(t *testing.T) {
+	base := NewTarget("home", "https://example.com")
+	versions := map[string]string{base.Version(): "base"}
+	for name, change := range map[string]func(*Target){
+		"id":          func(t *Target) { t.ID = "house" },
+		"url":         func(t *Target) { t.URL += "/" },
+		"interval":    func(t *Target) { t.Interval *= 2 },
+		"timeout":     func(t *Target) { t.Timeout /= 2 },
+		"status":      func(t *Target) { t.Status = []StatusRange{{200, 200}} },
+		"body":        func(t *Target) { t.BodyMatches = regexp.MustCompile("") },
+		"redirects":   func(t *Target) { t.MaxRedirects = 0 },
+		"label":       func(t *Target) { t.Labels = map[string]string{"a": "bc"} },
+		"another cut": func(t *Target) { t.Labels = map[string]string{"ab": "c"} },
+	} {
+		target := base
+		change(&target)
+		if other, taken := versions[target.Version()]; taken {
+			t.Errorf("%s has the version of %s", name, other)
+		}
+		versions[target.Version()] = name
+	}
+	one, two := base, base
+	one.Status = []StatusRange{{200, 204}, {301, 301}}
+	two.Status = []StatusRange{{301, 301}, {200, 204}}
+	if diff := cmp.Diff(one.Version(), two.Version()); diff != "" {
+		t.Error(diff)
+	}
+}
