@@ -218,6 +218,8 @@ func (s *session) leave(kill context.CancelFunc) {
 	}
 	kill()
 	s.client.CloseAllowingRebalance()
+	// Close ends with a poll of its own; when that finds records, a goroutine of the client waits for this call for ever.
+	s.client.AllowRebalance()
 }
 
 // outlive gives a context that ends d after parent does, for what must be finished once it is begun.
