@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -190,6 +191,28 @@ func TestFullBufferGivesUpAtOnceAndKeepsWhatItHas(t *testing.T) {
 		if err := <-answer; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestFlushEndsAfterEveryEventIsDone(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	k := b.emitter(t, kgo.MaxBufferedRecords(2))
+	var done, givenUp atomic.Int64
+	for range 500 {
+		k.Emit(result("home"), func(err error) {
+			done.Add(1)
+			if err != nil {
+				givenUp.Add(1)
+			}
+		})
+	}
+	b.line.mend()
+	if err := k.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done.Load() != 500 || givenUp.Load() != 498 {
+		t.Errorf("%d of 500 were done, %d given up, want 498", done.Load(), givenUp.Load())
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 
 // Bounds of what a check takes from a target.
 const (
-	// MaxBodyBytes is read of a body at most, after decompression: any page that people read fits, and a thousand checks at
-	// once do not fill the memory. The check ends there, without waiting for the rest.
+	// MaxBodyBytes is read of a body at most, after decompression: any page that people read fits, and a few hundred
+	// checks at once do not fill the memory. The check ends there, without waiting for the rest.
 	MaxBodyBytes = 1 << 20
 	// MaxHeaderBytes is read of a response's header at most; browsers and proxies stop at a quarter of it.
 	MaxHeaderBytes = 256 << 10
@@ -148,7 +148,6 @@ func follow(resp *http.Response, most, followed int) (*url.URL, error) {
 	case next.Hostname() == "":
 		return nil, &redirectError{"redirected to a URL without a host"}
 	}
-	next.User = nil
 	return next, nil
 }
 

@@ -105,7 +105,8 @@ func judgeError(own, attempt context.Context, t *Target, o *observation) verdict
 func (o *observation) stage() stage { return o.hops[len(o.hops)-1].seen().stage }
 
 // stalled reports whether this process, and not the target, took the time: its timers fired late, or the wall clock and
-// the monotonic one went apart because the machine slept.
+// the monotonic one went apart because the machine slept. A clock that is set during a failing check looks the same and
+// costs one measurement, which is better than an outage that was none.
 func stalled(t *Target, o *observation) bool {
 	took := o.ended.Sub(o.started)
 	slept := o.ended.Round(0).Sub(o.started.Round(0)) - took

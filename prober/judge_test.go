@@ -85,6 +85,15 @@ func TestNetworkErrorsThatAreTheTargetsAreDown(t *testing.T) {
 	}
 }
 
+func TestErrorAfterTheDeadlineIsATimeoutWhateverItSays(t *testing.T) {
+	target := NewTarget("home", "http://example.com/")
+	attempt, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if v := judge(t.Context(), attempt, &target, failing(waiting, target.Timeout, syscall.ECONNRESET)); v.failure != event.FailureTimeout {
+		t.Errorf("%s, %s: %q", v.outcome, v.failure, v.text)
+	}
+}
+
 func TestCleanTextFitsEverywhere(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"plain", "plain"},

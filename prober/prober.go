@@ -49,8 +49,8 @@ func New(c Config) (*Prober, error) {
 }
 
 // Run checks until ctx ends, and then stops within ShutdownTimeout: it takes no more slots, lets running checks finish,
-// cuts those that do not, and writes everything. It returns nil when all events were written, and otherwise an error with
-// the number of those that were not.
+// cuts those that do not, and writes everything. It returns nil when all events were written, and otherwise an
+// [*UnwrittenError]. The only thing that may take longer is a regex on a body that is already read.
 func (p *Prober) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errors.New("running the prober: it has run before")

@@ -156,6 +156,23 @@ func TestSlotBeyondTheBoundIsMissedWithOverload(t *testing.T) {
 	})
 }
 
+func TestCheckThatEndedIsNotHeldAgainstASlotThatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRecorder()
+		p := newTestProber(t, Config{Emit: store, Targets: []Target{every("one", time.Second)}, MaxInFlight: 1}, taking(0))
+		p.schedule = newSchedule(p.config, p.now().UnixMilli())
+		w := p.schedule[0]
+		wait(time.Until(moment(w.slot)))
+		w.running, p.inFlight = true, 1
+		p.finished <- w // while the scheduler was busy
+		p.release(t.Context(), t.Context())
+		<-p.finished
+		if got := reasons(store.all()); got["up"] != 1 {
+			t.Errorf("got %v, want a check", got)
+		}
+	})
+}
+
 func TestClockThatStepsForwardLeavesMissedSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newRecorder()

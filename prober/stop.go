@@ -11,6 +11,27 @@ import (
 // checksShare is the part of ShutdownTimeout that running checks may use; the rest is kept for writing their events.
 const checksShare = 0.75
 
+// UnwrittenError is what Run ends with when events were lost, or may have been.
+type UnwrittenError struct {
+	// Count is the number of events that are not known to be written, since the start.
+	Count int
+	// Err is why the last of them was not.
+	Err error
+}
+
+// Error has the number and the cause.
+func (e *UnwrittenError) Error() string {
+	return fmt.Sprintf("stopping the prober: %d events were not written: %v", e.Count, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnwrittenError) Unwrap() error { return e.Err }
+
+// Hint says what a person can do.
+func (e *UnwrittenError) Hint() string {
+	return "their slots stay without a result; look whether Kafka can be reached, and give a longer shutdown timeout if it is slow"
+}
+
 // stop accounts for the slots that are due and not begun, waits for the running checks, cuts those that take too long, and
 // has everything written, all within ShutdownTimeout.
 func (p *Prober) stop(ctx context.Context, cut context.CancelFunc) error {
@@ -29,7 +50,7 @@ func (p *Prober) stop(ctx context.Context, cut context.CancelFunc) error {
 		err = lastLoss
 	}
 	if unwritten > 0 {
-		return fmt.Errorf("stopping the prober: %d events were not written: %w", unwritten, err)
+		return &UnwrittenError{Count: unwritten, Err: err}
 	}
 	p.config.Logger.Info("prober stopped")
 	return nil

@@ -89,6 +89,9 @@ func TestStopSaysHowManyEventsAreNotWritten(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "10 events were not written") || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
+		if hint, ok := errors.AsType[*UnwrittenError](err); !ok || hint.Count != 10 || hint.Hint() == "" {
+			t.Errorf("got %#v", err)
+		}
 		if took := time.Since(began); took != DefaultShutdownTimeout {
 			t.Errorf("stopping took %v, want %v", took, DefaultShutdownTimeout)
 		}
@@ -133,10 +136,15 @@ func TestEventsThatAreGivenUpAreSaidOnceAndCounted(t *testing.T) {
 			}
 			return 0, nil
 		}
-		stop := run(t, newTestProber(t, Config{Emit: store, Logger: lines.logger(), Targets: []Target{every("one", time.Second)}}, taking(time.Millisecond)))
+		var acknowledged atomic.Int64
+		c := Config{Emit: store, Logger: lines.logger(), Targets: []Target{every("one", time.Second)}, OnCheck: func(*event.CheckCompleted) { acknowledged.Add(1) }}
+		stop := run(t, newTestProber(t, c, taking(time.Millisecond)))
 		wait(30 * time.Second)
 		if err := stop(); !errors.Is(err, full) || !strings.Contains(err.Error(), "10 events were not written") {
 			t.Errorf("got %v", err)
+		}
+		if got, want := acknowledged.Load(), int64(len(store.all())-10); got != want {
+			t.Errorf("%d events were said to be written, want %d", got, want)
 		}
 		lines.want(t, "event not written; further ones are only counted until one is")
 		lines.want(t, "events are written again")
