@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
@@ -36,7 +37,7 @@ const (
 func TestAProcessorKilledAtRandomMomentsWritesEachEventOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), crashPatience)
 	defer cancel()
-	random := testservices.Random(t)
+	random := seed.Random(t)
 	c := newCrash(ctx, t)
 	c.run("topics", "create")
 	c.run("db", "migrate")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"webcheck/embedded/testservices/seed"
 )
 
 // acknowledged is what the broker said it has.
@@ -42,7 +44,7 @@ func (a *acknowledged) record(r *kgo.Record, err error) {
 // A broker is killed again and again while records stream in. Every record that was acknowledged is afterwards at the very
 // offset that the acknowledgement named.
 func TestAcknowledgedRecordsSurviveKills(t *testing.T) {
-	random := seeded(t)
+	random := seed.Random(t)
 	dir := dataDir(t)
 	broker := play(t, "broker", dir)
 	cl := testClient(t, broker.said, kgo.MaxBufferedRecords(64), kgo.ProducerBatchMaxBytes(16<<10), kgo.ProducerLinger(0),

@@ -48,7 +48,8 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	// CheckAtStart runs the slot that each target is in at the start at once, instead of waiting for the next one, so that a
 	// person sees something before an interval has passed. The event is that slot's, so a restart within the slot adds no
-	// row. At most MaxInFlight targets start this way: the others wait for their next slot.
+	// row. At most MaxInFlight targets start this way, and none whose next slot is so near that its check might still run
+	// then: the others wait for their next slot.
 	CheckAtStart bool
 }
 

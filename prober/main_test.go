@@ -2,9 +2,6 @@ package prober
 
 import (
 	"context"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -15,20 +12,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// random returns a source of randomness whose seed is printed and taken back from WEBCHECK_TEST_SEED.
-func random(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if text := os.Getenv("WEBCHECK_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("WEBCHECK_TEST_SEED=%q: %v", text, err)
-		}
-	}
-	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // every returns a target with that interval and the timeout that belongs to it.
 func every(id string, interval time.Duration) Target {

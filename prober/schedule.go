@@ -33,6 +33,12 @@ type planned struct {
 // grace is how long the slot may wait for the check before it.
 func (w *planned) grace() int64 { return min(w.interval/10, maxGrace.Milliseconds()) }
 
+// hasRoom reports whether a check that begins now is likely done when the next slot is due: the rest of the slot is as long
+// as the timeout, or half of an interval that is not much longer than the timeout.
+func (w *planned) hasRoom(now int64) bool {
+	return w.slot+w.interval-now >= min(w.target.Timeout.Milliseconds(), w.interval/2)
+}
+
 // advance goes on to the next slot.
 func (w *planned) advance(slots int64) {
 	w.slot += slots * w.interval
@@ -48,7 +54,7 @@ func newSchedule(c Config, now int64) schedule {
 		t := &c.Targets[i]
 		w := &planned{rhythm: newRhythm(t), target: t, version: t.Version(), index: i}
 		w.slot = w.at(now)
-		if !c.CheckAtStart || i >= c.MaxInFlight {
+		if !c.CheckAtStart || i >= c.MaxInFlight || !w.hasRoom(now) {
 			w.slot += w.interval
 		}
 		w.wake = w.slot

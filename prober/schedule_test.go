@@ -80,6 +80,22 @@ func TestCheckAtStartRunsTheSlotThatItIsIn(t *testing.T) {
 	})
 }
 
+func TestCheckAtStartWaitsForASlotThatIsNear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := every("one", 2*time.Second)
+		wait(NextSlot(target, time.Now()).Sub(time.Now()) + 1500*time.Millisecond)
+		store := newRecorder()
+		stop := run(t, newTestProber(t, Config{Emit: store, Targets: []Target{target}, CheckAtStart: true}, taking(800*time.Millisecond)))
+		wait(2 * time.Second)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := reasons(store.all()); len(got) != 1 || got["up"] != 1 {
+			t.Errorf("got %v, want one check that is up and nothing missed", got)
+		}
+	})
+}
+
 func TestCheckAtStartIsNoStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var targets []Target

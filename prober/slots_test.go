@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"webcheck/embedded/testservices/seed"
 )
 
 func TestSlotsFollowOneAnother(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	for range 2000 {
 		interval := MinInterval + time.Duration(rnd.Int64N(int64((MaxInterval-MinInterval)/time.Millisecond)))*time.Millisecond
 		target := every(fmt.Sprintf("t%d", rnd.Uint32()), interval)

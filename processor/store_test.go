@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/db"
 	"webcheck/gen/event"
 )
@@ -92,7 +92,7 @@ func query(t *testing.T, pool *pgxpool.Pool, sql string) []string {
 }
 
 func TestTheSameEventsGiveTheSameTableInAnyOrderAndAnyBatches(t *testing.T) {
-	random := testservices.Random(t)
+	random := seed.Random(t)
 	for run := range 8 {
 		events := randomRivals(random, 300)
 		clean, mixed := migrated(t), migrated(t)
@@ -158,7 +158,7 @@ func TestARedeliveryWritesNoRowAgain(t *testing.T) {
 }
 
 func TestRowsThatPostgreSQLRefusesBecomeLettersAndTheOthersStay(t *testing.T) {
-	random := testservices.Random(t)
+	random := seed.Random(t)
 	pool := migrated(t)
 	events := newEvents(300)
 	nul := "a\x00b"

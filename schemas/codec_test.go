@@ -10,11 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 )
 
 func TestDecodeReturnsWhatWasEncoded(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	s := CheckCompleted(TopicChecks)
 	d := decoderOf(t, s.Text)
 	e := NewEncoder(s, 1)
@@ -77,7 +78,7 @@ func TestDecodeLeavesWhatOthersHoldAlone(t *testing.T) {
 }
 
 func TestDecodeRefusesEveryCutAndEveryPadding(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	s := CheckCompleted(TopicChecks)
 	d := decoderOf(t, s.Text)
 	e := NewEncoder(s, 1)

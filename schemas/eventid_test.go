@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 )
 
@@ -34,7 +35,7 @@ func TestEventIDNeverChanges(t *testing.T) {
 }
 
 func TestEventIDIsAUUIDv7WithTheSlotsTime(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	for range 2000 {
 		e := randomEvent(rnd)
 		id := EventID(e.TargetID, e.Location, e.Slot)
@@ -90,7 +91,7 @@ func TestEventIDKeepsTargetAndLocationApart(t *testing.T) {
 }
 
 func TestEventIDsSortBySlot(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	var times []time.Time
 	for range 500 {
 		times = append(times, time.UnixMilli(rnd.Int64N(maxEventMillis)))

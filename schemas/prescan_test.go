@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"webcheck/embedded/testservices/seed"
 )
 
 // text returns s as Avro writes strings.
@@ -135,7 +137,7 @@ func randomSchema(rnd *rand.Rand) (string, []func(*rand.Rand) []byte) {
 }
 
 func TestScanAcceptsWholeRecordsAlone(t *testing.T) {
-	rnd := random(t)
+	rnd := seed.Random(t)
 	for range 500 {
 		schema, makers := randomSchema(rnd)
 		s := parse(t, schema)

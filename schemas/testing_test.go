@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,20 +20,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// random returns a source of randomness whose seed is printed and taken back from WEBCHECK_TEST_SEED.
-func random(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if text := os.Getenv("WEBCHECK_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("WEBCHECK_TEST_SEED=%q: %v", text, err)
-		}
-	}
-	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // maybe returns a pointer to what make makes, or nil half of the time.
 func maybe[T any](rnd *rand.Rand, make func() T) *T {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
@@ -206,15 +206,7 @@ func fullEvent() *event.CheckCompleted {
 // randomEvents returns n events with fields that are there or not by chance, the same for the same seed.
 func randomEvents(t *testing.T, n int) []*event.CheckCompleted {
 	t.Helper()
-	seed := rand.Uint64()
-	if text := os.Getenv("WEBCHECK_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := seed.Random(t)
 	events := make([]*event.CheckCompleted, n)
 	for i := range events {
 		e := fullEvent()
