@@ -83,7 +83,7 @@ func TestCheckAtStartRunsTheSlotThatItIsIn(t *testing.T) {
 func TestCheckAtStartWaitsForASlotThatIsNear(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := every("one", 2*time.Second)
-		wait(NextSlot(target, time.Now()).Sub(time.Now()) + 1500*time.Millisecond)
+		wait(time.Until(NextSlot(target, time.Now())) + 1500*time.Millisecond)
 		store := newRecorder()
 		stop := run(t, newTestProber(t, Config{Emit: store, Targets: []Target{target}, CheckAtStart: true}, taking(800*time.Millisecond)))
 		wait(2 * time.Second)
