@@ -91,6 +91,7 @@ type ProberConfig struct {
 type ProcessorConfig struct {
 	Group, Name  string
 	BatchRecords int
+	Retention    time.Duration
 	StopTimeout  time.Duration
 }
 
@@ -262,6 +263,9 @@ func (c *Config) check() []Fault {
 	}
 	if name := c.Prober.Name; len(name) > 255 || printable(name) != name {
 		fault("prober.name", "is not up to 255 bytes of printable text")
+	}
+	if r := c.Processor.Retention; r > 0 && r%(24*time.Hour) != 0 {
+		fault("processor.retention", "%s is not a whole number of days (examples: 30d, 90d)", formatDuration(r))
 	}
 	return faults
 }

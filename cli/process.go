@@ -37,6 +37,7 @@ func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*pro
 		Group:        p.config.Processor.Group,
 		Name:         p.config.Processor.Name,
 		BatchRecords: p.config.Processor.BatchRecords,
+		Retention:    p.config.Processor.Retention,
 		StopTimeout:  p.config.Processor.StopTimeout,
 		Kafka:        s.kafka,
 		Registry:     s.registry,

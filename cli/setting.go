@@ -159,6 +159,8 @@ func processorSettings() []Setting {
 			field: func(c *Config) any { return &c.Processor.Name }},
 		{Path: "processor.batch_records", Help: "most events that one transaction takes", Default: strconv.Itoa(processor.DefaultBatchRecords),
 			field: func(c *Config) any { return &c.Processor.BatchRecords }},
+		{Path: "processor.retention", Help: "how long PostgreSQL keeps checks, in whole days; an older event is a dead letter", Default: formatDuration(processor.DefaultRetention),
+			field: func(c *Config) any { return &c.Processor.Retention }},
 		{Path: "processor.stop_timeout", Help: "time for the batch in hand when stopping", Default: formatDuration(processor.DefaultStopTimeout),
 			field: func(c *Config) any { return &c.Processor.StopTimeout }},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -13,6 +14,13 @@ import (
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
+
+// reader turns records into batches.
+type reader struct {
+	topic   string
+	decoder *schemas.Decoder
+	accepts func(slot time.Time) error // why a slot has no place in the table, if it has none
+}
 
 // batch is what one transaction writes.
 type batch struct {
@@ -28,45 +36,49 @@ type advance struct {
 	expected, next int64
 }
 
-// newBatch decodes records. next has the next offset of each partition that this processor owns; records of others are
+// batch decodes records. next has the next offset of each partition that this processor owns; records of others are
 // left out, as are records before it. Undecodable records become letters; any other error is trouble with the registry,
 // and then the batch is void.
-func newBatch(ctx context.Context, topic string, decoder *schemas.Decoder, records []*kgo.Record, next map[int32]int64) (*batch, error) {
+func (r *reader) batch(ctx context.Context, records []*kgo.Record, next map[int32]int64) (*batch, error) {
 	b := &batch{
-		topic:    topic,
+		topic:    r.topic,
 		records:  make([]*kgo.Record, 0, len(records)),
 		rows:     make([]db.CopyChecksParams, 0, len(records)),
 		advances: make(map[int32]advance),
 	}
-	for _, r := range records {
-		expected, owned := next[r.Partition]
-		if a, begun := b.advances[r.Partition]; begun {
+	for _, record := range records {
+		expected, owned := next[record.Partition]
+		if a, begun := b.advances[record.Partition]; begun {
 			expected = a.next
 		}
-		if !owned || r.Offset < expected {
+		if !owned || record.Offset < expected {
 			continue
 		}
-		if err := b.add(ctx, decoder, r); err != nil {
-			return nil, fmt.Errorf("%w %v: %w", errDecoding, positionOf(r), err)
+		if err := r.add(ctx, b, record); err != nil {
+			return nil, fmt.Errorf("%w %v: %w", errDecoding, positionOf(record), err)
 		}
-		b.advances[r.Partition] = advance{expected: next[r.Partition], next: r.Offset + 1}
+		b.advances[record.Partition] = advance{expected: next[record.Partition], next: record.Offset + 1}
 	}
 	return b, nil
 }
 
-func (b *batch) add(ctx context.Context, decoder *schemas.Decoder, r *kgo.Record) error {
+func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
 	var e event.CheckCompleted
-	err := decoder.Decode(ctx, r.Value, &e)
-	if err == nil {
-		err = schemas.CheckEventID(&e)
-	} else if !errors.Is(err, schemas.ErrUndecodable) {
+	err := r.decoder.Decode(ctx, record.Value, &e)
+	if err != nil && !errors.Is(err, schemas.ErrUndecodable) {
 		return err
 	}
+	if err == nil {
+		err = schemas.CheckEventID(&e)
+	}
+	if err == nil {
+		err = r.accepts(e.Slot)
+	}
 	if err != nil {
-		b.letters = append(b.letters, newLetter(r, err))
+		b.letters = append(b.letters, newLetter(record, err))
 		return nil
 	}
-	b.records = append(b.records, r)
+	b.records = append(b.records, record)
 	b.rows = append(b.rows, row(e))
 	return nil
 }

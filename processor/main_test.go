@@ -42,9 +42,12 @@ func connect(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
+// firstSlot is the midnight three days before the tests, so that the slots of a test lie in several partitions.
+var firstSlot = time.Now().UTC().Truncate(day).Add(-3 * day)
+
 // newEvent gives a plausible event of a target's n-th minute.
 func newEvent(target string, n int) event.CheckCompleted {
-	slot := time.Date(2026, 3, 1, 0, n, 0, 0, time.UTC)
+	slot := firstSlot.Add(time.Duration(n) * time.Minute)
 	status, total := int32(200), int32(12345)
 	return event.CheckCompleted{
 		EventID:           schemas.EventID(target, "here", slot),

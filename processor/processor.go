@@ -22,6 +22,9 @@ const (
 	DefaultGroup = "webcheck-processor"
 	// DefaultBatchRecords is where a COPY's fixed cost is no longer felt, while a batch takes some 10 ms and 5 MB.
 	DefaultBatchRecords = 5000
+	// DefaultRetention is longer than the log's 30 days, so that a replay of all of it finds a place for every event, and a
+	// quarter, which is what most people compare.
+	DefaultRetention = 90 * day
 	// DefaultStopTimeout lets the batch in hand finish at any ordinary speed and is shorter than what service managers
 	// wait before they kill (10 s for containers).
 	DefaultStopTimeout = 8 * time.Second
@@ -52,13 +55,16 @@ type Config struct {
 	Name string
 	// BatchRecords is the most records that one transaction takes. Zero: DefaultBatchRecords.
 	BatchRecords int
+	// Retention is how long rows are kept, by their slot, in whole days from one day on; what is older is dropped, and a
+	// dead letter when it comes. Processors of one database have the same. Zero: DefaultRetention.
+	Retention time.Duration
 	// StopTimeout bounds what a stop waits for: the batch in hand, dead letters, leaving the group. Zero: DefaultStopTimeout.
 	StopTimeout time.Duration
 	// Kafka says how to reach the brokers. Required.
 	Kafka []kgo.Opt
 	// Registry has the writers' schemas. Required.
 	Registry *schemas.Registry
-	// Pool reaches the database. At least two connections: batches and dead letters. Required.
+	// Pool reaches the database. At least three connections: batches, dead letters, partitions. Required.
 	Pool *pgxpool.Pool
 	// Logger gets lifecycle steps and outages. Nil discards.
 	Logger *slog.Logger
@@ -68,13 +74,14 @@ type Config struct {
 
 // Processor folds one topic into one database. Make it with New.
 type Processor struct {
-	cfg       Config
-	logger    *slog.Logger
-	queries   *db.Queries
-	decoder   *schemas.Decoder
-	publisher *publisher
-	brokers   *brokers
-	outage    outage
+	cfg        Config
+	logger     *slog.Logger
+	queries    *db.Queries
+	reader     *reader
+	partitions *partitions
+	publisher  *publisher
+	brokers    *brokers
+	outage     outage
 }
 
 // New checks cfg and gives a Processor; the error names every fault.
@@ -84,14 +91,17 @@ func New(cfg Config) (*Processor, error) {
 	}
 	cfg.setDefaults()
 	queries := db.New()
+	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, logger: cfg.Logger, now: time.Now}
+	decoder := schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic))
 	return &Processor{
-		cfg:       cfg,
-		logger:    cfg.Logger,
-		queries:   queries,
-		decoder:   schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic)),
-		publisher: newPublisher(cfg, queries),
-		brokers:   &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
-		outage:    outage{logger: cfg.Logger, doing: "processing"},
+		cfg:        cfg,
+		logger:     cfg.Logger,
+		queries:    queries,
+		reader:     &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
+		partitions: partitions,
+		publisher:  newPublisher(cfg, queries),
+		brokers:    &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
+		outage:     outage{logger: cfg.Logger, doing: "processing"},
 	}, nil
 }
 
@@ -102,14 +112,17 @@ func (c *Config) check() error {
 	}
 	if c.Pool == nil {
 		errs = append(errs, errors.New("no database"))
-	} else if c.Pool.Config().MaxConns < 2 {
-		errs = append(errs, errors.New("the database pool has fewer than 2 connections"))
+	} else if c.Pool.Config().MaxConns < 3 {
+		errs = append(errs, errors.New("the database pool has fewer than 3 connections"))
 	}
 	if len(c.Kafka) == 0 {
 		errs = append(errs, errors.New("no Kafka"))
 	}
 	if c.BatchRecords < 0 {
 		errs = append(errs, fmt.Errorf("batch_records is negative: %d", c.BatchRecords))
+	}
+	if c.Retention < 0 || c.Retention%day != 0 {
+		errs = append(errs, fmt.Errorf("retention is not a whole number of days: %v", c.Retention))
 	}
 	if c.StopTimeout < 0 {
 		errs = append(errs, fmt.Errorf("stop_timeout is negative: %v", c.StopTimeout))
@@ -130,6 +143,9 @@ func (c *Config) setDefaults() {
 	if c.BatchRecords == 0 {
 		c.BatchRecords = DefaultBatchRecords
 	}
+	if c.Retention == 0 {
+		c.Retention = DefaultRetention
+	}
 	if c.StopTimeout == 0 {
 		c.StopTimeout = DefaultStopTimeout
 	}
@@ -143,6 +159,7 @@ func (c *Config) setDefaults() {
 func (p *Processor) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.publisher.run(ctx) })
+	group.Go(func() error { return p.partitions.run(ctx) })
 	group.Go(func() error { return p.keepProcessing(ctx) })
 	return group.Wait()
 }

@@ -46,7 +46,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     &store{pool: p.cfg.Pool, queries: p.queries},
+		store:     &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)},
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,
@@ -169,7 +169,7 @@ func (s *session) writeBatch(ctx context.Context, records []*kgo.Record) (wrote 
 	s.mu.Lock()
 	next := maps.Clone(s.next)
 	s.mu.Unlock()
-	b, err := newBatch(ctx, s.cfg.Topic, s.decoder, records, next)
+	b, err := s.reader.batch(ctx, records, next)
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,8 +23,10 @@ type Tally struct {
 
 // store writes batches. It is used by one goroutine at a time.
 type store struct {
-	pool    *pgxpool.Pool
-	queries *db.Queries
+	pool       *pgxpool.Pool
+	queries    *db.Queries
+	partitions *partitions
+	days       map[time.Time]bool // whose partitions are there
 }
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows,
@@ -31,6 +34,9 @@ type store struct {
 // nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
+	if err := s.preparePartitions(ctx, b.rows); err != nil {
+		return tally, err
+	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if err := s.advance(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
@@ -45,6 +51,19 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	})
 	tally.Dead = len(b.letters)
 	return tally, err
+}
+
+// preparePartitions makes the partitions that the rows need, before their transaction, so that no lock on the table is held
+// through it.
+func (s *store) preparePartitions(ctx context.Context, rows []db.CopyChecksParams) error {
+	days := daysOf(rows, s.days)
+	if err := s.partitions.ensure(ctx, days); err != nil {
+		return err
+	}
+	for _, d := range days {
+		s.days[d] = true
+	}
+	return nil
 }
 
 func (s *store) advance(ctx context.Context, tx pgx.Tx, b *batch) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -18,10 +19,17 @@ import (
 	"webcheck/gen/event"
 )
 
+func newStore(pool *pgxpool.Pool) *store {
+	partitions := &partitions{
+		pool: pool, queries: db.New(), retention: DefaultRetention, logger: slog.New(slog.DiscardHandler), now: time.Now,
+	}
+	return &store{pool: pool, queries: db.New(), partitions: partitions, days: make(map[time.Time]bool)}
+}
+
 // writeAll writes rows as records of partition 0 of "t", from its stored offset on, in batches of the given sizes.
 func writeAll(t *testing.T, pool *pgxpool.Pool, events []event.CheckCompleted, size func() int) (Tally, []letter) {
 	t.Helper()
-	s := &store{pool: pool, queries: db.New()}
+	s := newStore(pool)
 	var sum Tally
 	var letters []letter
 	expected := storedOffset(t, pool, 0)
@@ -202,7 +210,7 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 	pool := migrated(t)
 	writeAll(t, pool, newEvents(10), func() int { return 10 })
 	before := dump(t, pool)
-	s := &store{pool: pool, queries: db.New()}
+	s := newStore(pool)
 	for _, expected := range []int64{0, 9, 11} {
 		_, err := s.write(t.Context(), testBatch(newEvents(20)[10:], expected))
 		if !errors.Is(err, errStale) {
@@ -217,7 +225,7 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 func TestACancelledBatchWritesNothingAtWhateverStatement(t *testing.T) {
 	pool := migrated(t)
 	storedOffset(t, pool, 0)
-	s := &store{pool: pool, queries: db.New()}
+	s := newStore(pool)
 	for cut := range 12 {
 		ctx, cancel := context.WithCancel(t.Context())
 		tracer.cancelAfter(cut, cancel)
