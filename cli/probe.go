@@ -34,6 +34,9 @@ func (p *program) probeCommand() *urfave.Command {
 				return err
 			}
 			defer s.close()
+			if err := p.needTopics(c.Context, s, schemas.TopicChecks); err != nil {
+				return err
+			}
 			return p.probe(c.Context, s, prober.Config{Targets: p.config.Targets})
 		},
 	}

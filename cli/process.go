@@ -4,6 +4,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"webcheck/processor"
+	"webcheck/schemas"
 )
 
 func (p *program) processCommand() *urfave.Command {
@@ -23,6 +24,9 @@ func (p *program) processCommand() *urfave.Command {
 				return err
 			}
 			defer s.close()
+			if err := p.needTopics(c.Context, s, schemas.TopicChecks, schemas.TopicDead); err != nil {
+				return err
+			}
 			worker, err := p.newProcessor(s, nil)
 			if err != nil {
 				return err

@@ -42,6 +42,9 @@ func (p *program) tail(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.needTopics(c.Context, s, schemas.TopicChecks); err != nil {
+		return err
+	}
 	start := kgo.NewOffset().AtEnd()
 	if c.Bool("from-start") {
 		start = kgo.NewOffset().AtStart()

@@ -93,7 +93,44 @@ func topicConfig(topic schemas.Topic, want TopicsConfig) map[string]*string {
 		policy = "compact"
 		return map[string]*string{"cleanup.policy": &policy}
 	}
-	return map[string]*string{"cleanup.policy": &policy, "retention.ms": &retention}
+	config := map[string]*string{"cleanup.policy": &policy, "retention.ms": &retention}
+	if topic.MaxBytes > 0 {
+		maxBytes := strconv.Itoa(topic.MaxBytes)
+		config["max.message.bytes"] = &maxBytes
+	}
+	return config
+}
+
+// needTopics says which of the topics are not there. A Kafka client would wait for them for ever.
+func (p *program) needTopics(ctx context.Context, s *services, names ...string) error {
+	client, err := kgo.NewClient(s.kafka...)
+	if err != nil {
+		return fmt.Errorf("preparing a Kafka client: %w", err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, p.config.ConnectTimeout)
+	defer cancel()
+	details, err := kadm.NewClient(client).ListTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("listing topics: %w", err)
+	}
+	var missing []string
+	for _, name := range names {
+		switch err := details[name].Err; {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			missing = append(missing, name)
+		case err != nil:
+			return fmt.Errorf("looking at topic %q: %w", name, err)
+		}
+	}
+	return missingTopics(missing)
+}
+
+func missingTopics(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return withHint(fmt.Errorf("looking for topics: Kafka has no %s", strings.Join(names, ", ")), `"webcheck topics create" creates what is missing`)
 }
 
 func describeRetention(topic schemas.Topic, want TopicsConfig) string {
@@ -182,10 +219,7 @@ func (p *program) showTopics(ctx context.Context, admin *kadm.Client) error {
 			out.printf("  %s", difference)
 		}
 	}
-	if len(missing) > 0 {
-		return withHint(fmt.Errorf("missing: %s", strings.Join(missing, ", ")), `"webcheck topics create" creates what is missing`)
-	}
-	return nil
+	return missingTopics(missing)
 }
 
 // kept says how long the topic keeps events.

@@ -146,7 +146,7 @@ func TestCheckEventIDAcceptsTheEventOfItsSlotAlone(t *testing.T) {
 func TestTopicsAreThoseOfTheConstants(t *testing.T) {
 	want := []Topic{
 		{Name: "webcheck.checks", Retention: 30 * 24 * time.Hour, Subject: "webcheck.checks-value"},
-		{Name: "webcheck.dead", Retention: 90 * 24 * time.Hour},
+		{Name: "webcheck.dead", Retention: 90 * 24 * time.Hour, MaxBytes: 2 << 20},
 	}
 	if diff := cmp.Diff(want, Topics()); diff != "" {
 		t.Error(diff)

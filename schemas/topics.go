@@ -18,6 +18,9 @@ const (
 	DefaultDeadRetention = 90 * 24 * time.Hour
 )
 
+// deadMaxBytes is twice what a broker takes elsewhere unless told otherwise: a dead letter is its record and more.
+const deadMaxBytes = 2 << 20
+
 // Topic says how a topic of webcheck is meant to be created.
 type Topic struct {
 	// Name of the topic.
@@ -26,6 +29,8 @@ type Topic struct {
 	Compacted bool
 	// Retention is how long a value is kept; zero for a compacted topic.
 	Retention time.Duration
+	// MaxBytes is the largest batch of records that the broker takes; zero leaves it to the broker's own bound, about 1 MiB.
+	MaxBytes int
 	// Subject that the values' schema is registered under; empty when the values have no schema of their own.
 	Subject string
 }
@@ -34,7 +39,7 @@ type Topic struct {
 func Topics() []Topic {
 	return []Topic{
 		{Name: TopicChecks, Retention: DefaultChecksRetention, Subject: Subject(TopicChecks)},
-		{Name: TopicDead, Retention: DefaultDeadRetention},
+		{Name: TopicDead, Retention: DefaultDeadRetention, MaxBytes: deadMaxBytes},
 	}
 }
 
