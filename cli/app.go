@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,7 @@ func Process() System {
 }
 
 // Main runs the command that args (with the program's name first) ask for and returns its exit code: 0 done, 1 failed,
-// 2 usage, 3 done and something is down. The first interrupt or termination signal ends the command in good order; a
+// 2 usage, 3 done and something is down. The first interrupt, termination or hang-up signal ends the command in good order; a
 // second one ends the process at once with code 1.
 func Main(ctx context.Context, args []string, system System) int {
 	ctx, stop := untilSignal(ctx)
@@ -57,6 +58,9 @@ func untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup makes it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go obeySignals(signals, done, cancel, func() { os.Exit(exitFailed) })
 	return ctx, func() {
@@ -99,7 +103,7 @@ func (p *program) app() *urfave.App {
 		Name:            "webcheck",
 		Usage:           "watch web sites, and keep what was seen in Kafka and PostgreSQL",
 		Description:     "Start with \"webcheck up https://example.com\": it needs nothing else.",
-		HideVersion:     true,
+		Version:         version(),
 		HideHelpCommand: true,
 		Writer:          p.Stdout,
 		ErrWriter:       p.Stderr,
@@ -125,6 +129,21 @@ func everyCommand(commands []*urfave.Command, do func(*urfave.Command)) {
 		do(c)
 		everyCommand(c.Subcommands, do)
 	}
+}
+
+// version is what the build says of itself: a release's number, or the commit where Go recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text += " " + s.Value
+		}
+	}
+	return text + " " + info.GoVersion
 }
 
 // usageFault turns what the flag parser says into a usage error with a way out.

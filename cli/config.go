@@ -153,7 +153,7 @@ func loadConfig(from sources) (*Config, error) {
 	}
 	doc := new(document)
 	if path != "" {
-		text, err := os.ReadFile(path)
+		text, err := readBounded(path, maxConfigBytes)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("reading the configuration %q: %w", path, withoutPath(err))}
 		}

@@ -212,3 +212,10 @@ func TestIDsOfURLsAreUniqueSlugs(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
+	c, err := loadConfig(given(map[string]string{"config": writeConfig(t, "\ufeffprober: {location: here}\n")}, nil))
+	if err != nil || c.Prober.Location != "here" {
+		t.Errorf("got %v, %v", c, err)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -72,7 +71,7 @@ func loadAuthorities(setting, file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := readBounded(file, maxSecretBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s %q: %w", setting, file, withoutPath(err))
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,7 @@ type demoSite struct{ id, url string }
 
 // startDemoSites serves three sites on the loopback interface until ctx ends: one that is good, one that is slow, and one
 // that is good twice and then in trouble twice. The second result waits until they are closed.
-func startDemoSites(ctx context.Context) ([]demoSite, func(), error) {
+func startDemoSites() ([]demoSite, func(), error) {
 	var flaps atomic.Int64
 	handlers := []struct {
 		id     string
@@ -63,8 +62,8 @@ func startDemoSites(ctx context.Context) ([]demoSite, func(), error) {
 		sites = append(sites, demoSite{h.id, "http://" + listener.Addr().String() + "/"})
 		go serveDemo(server, listener)
 	}
-	stop := context.AfterFunc(ctx, closeAll)
-	return sites, func() { stop(); closeAll() }, nil
+	// Not when the command is interrupted: the prober first finishes the checks that it has in hand.
+	return sites, closeAll, nil
 }
 
 // serveDemo serves until the server is closed. A demo site that fails otherwise shows as down, which is what it is for.

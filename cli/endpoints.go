@@ -28,7 +28,7 @@ type endpoints struct {
 // readEndpoints returns what a running "webcheck up" left in dir; nothing when it left nothing.
 func readEndpoints(dir string) (e endpoints, err error) {
 	path := filepath.Join(dir, endpointsFile)
-	text, err := os.ReadFile(path)
+	text, err := readBounded(path, maxSecretBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, nil
 	}
@@ -94,6 +94,7 @@ func hidePassword(dir, text string) (string, error) {
 	u.User = url.User(u.User.Username())
 	query := u.Query()
 	query.Set("passfile", path)
-	u.RawQuery = strings.ReplaceAll(query.Encode(), "%2F", "/") // a slash may stand there, and people read it
+	// A slash may stand there, and people read it; a space is %20, because PostgreSQL's own client takes a plus for a plus.
+	u.RawQuery = strings.NewReplacer("%2F", "/", "+", "%20").Replace(query.Encode())
 	return u.String(), nil
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 
@@ -70,15 +69,21 @@ func isReference(text string) bool {
 // the secret) or keyring:service/user. Its errors name the reference and never what it holds.
 func resolveSecret(reference string, env func(string) (string, bool)) (Secret, error) {
 	scheme, rest, _ := strings.Cut(reference, ":")
+	if rest == "" {
+		return Secret{}, fmt.Errorf("reading the secret %q: nothing stands behind the colon", reference)
+	}
 	switch scheme {
 	case "env":
 		text, found := env(rest)
-		if !found || text == "" {
+		if found && text == "" {
+			return Secret{}, fmt.Errorf("reading the secret %q: the variable is empty", reference)
+		}
+		if !found {
 			return Secret{}, fmt.Errorf("reading the secret %q: the variable is not set", reference)
 		}
 		return Secret{text}, nil
 	case "file":
-		text, err := os.ReadFile(rest)
+		text, err := readBounded(rest, maxSecretBytes)
 		if err != nil {
 			return Secret{}, fmt.Errorf("reading the secret %q: %w", reference, withoutPath(err))
 		}

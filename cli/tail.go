@@ -23,7 +23,7 @@ func (p *program) tailCommand() *urfave.Command {
 			"Examples:\n  webcheck tail\n  webcheck tail --from-start --count 100 --json",
 		Flags: flags([]urfave.Flag{
 			&urfave.BoolFlag{Name: "from-start", Usage: "begin with the oldest event that Kafka has, not with the next one", DisableDefaultText: true},
-			&urfave.IntFlag{Name: "count", Usage: "end after `N` events (default: go on)", DefaultText: "go on"},
+			&urfave.IntFlag{Name: "count", Usage: "end after `N` events", DefaultText: "go on"},
 			&urfave.BoolFlag{Name: "json", Usage: "print each event as one line of JSON", DisableDefaultText: true},
 		}, logSections),
 		Before: noArguments,
@@ -32,8 +32,8 @@ func (p *program) tailCommand() *urfave.Command {
 }
 
 func (p *program) tail(c *urfave.Context) error {
-	if c.Int("count") < 0 {
-		return usageError{fmt.Errorf("--count %d is less than nothing", c.Int("count"))}
+	if c.IsSet("count") && c.Int("count") < 1 {
+		return usageError{fmt.Errorf("--count %d: it must be 1 or more", c.Int("count"))}
 	}
 	if err := p.load(c); err != nil {
 		return err

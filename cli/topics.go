@@ -75,7 +75,11 @@ func (p *program) createTopics(ctx context.Context, admin *kadm.Client, tell fun
 			if err != nil {
 				return err
 			}
-			for _, difference := range seen.differences(topic, want) {
+			differences := seen.differences(topic, want)
+			if len(differences) == 0 {
+				tell("%s is there already", topic.Name)
+			}
+			for _, difference := range differences {
 				tell("%s is left as it is: %s", topic.Name, difference)
 			}
 		case errors.Is(err, kerr.InvalidReplicationFactor):

@@ -120,7 +120,7 @@ func (p *program) upTargets(ctx context.Context, urls []string, options upOption
 	if len(p.config.Targets) > 0 {
 		return p.config.Targets, nothing, nil
 	}
-	sites, stop, err := startDemoSites(ctx)
+	sites, stop, err := startDemoSites()
 	if err != nil {
 		return nil, nil, err
 	}

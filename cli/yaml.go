@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -28,6 +30,11 @@ type located struct{ text, where string }
 // readDocument reads the text of a configuration file. It never fails: what it does not understand is in faults.
 func readDocument(file string, text []byte) *document {
 	d := &document{file: file, values: make(map[string]located), bad: make(map[string]bool)}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // editors on Windows begin a file with it
+	if problem := unreadable(text); problem != "" {
+		d.faults = append(d.faults, Fault{Where: d.file, Message: problem})
+		return d
+	}
 	parsed, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntaxFault(err)
@@ -40,6 +47,35 @@ func readDocument(file string, text []byte) *document {
 		d.section(parsed.Docs[0].Body, "")
 	}
 	return d
+}
+
+// maxBrackets is how many brackets may stand open at once. The settings need three; the parser's time grows with the square.
+const maxBrackets = 100
+
+// unreadable says why the parser is not even asked; empty when it is.
+func unreadable(text []byte) string {
+	if !utf8.Valid(text) {
+		return "is not UTF-8 text"
+	}
+	open := 0
+	for line := range bytes.Lines(text) {
+		// A line that begins with a word or a dash is outside of all brackets, save those that a text holds.
+		if begin := bytes.TrimLeft(line, " "); len(begin) > 0 && !bytes.ContainsAny(begin[:1], "[]{}") {
+			open = 0
+		}
+		for _, c := range line {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open--
+			}
+			if open > maxBrackets {
+				return fmt.Sprintf("has more than %d brackets open at once", maxBrackets)
+			}
+		}
+	}
+	return ""
 }
 
 func (d *document) syntaxFault(err error) {

@@ -111,7 +111,21 @@ func makeDataDir(dir string) (string, error) {
 		}
 		return "", explain(fmt.Errorf("opening data directory %q: %w", abs, err))
 	}
-	return abs, nil
+	return abs, checkOwner(abs)
+}
+
+// checkOwner keeps root out of a data directory of somebody else, who could not open afterwards what root leaves there.
+func checkOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return explain(fmt.Errorf("opening data directory %q: %w", dir, err))
+	}
+	stat, known := info.Sys().(*syscall.Stat_t)
+	if os.Geteuid() != 0 || !known || stat.Uid == 0 {
+		return nil
+	}
+	return withHint("run as that user, or choose another data directory",
+		"opening data directory %q: it belongs to user %d, who could not use any more what root leaves in it", dir, stat.Uid)
 }
 
 func dirMode() os.FileMode {

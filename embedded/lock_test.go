@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -85,4 +86,24 @@ func TestLockOnAFullDisk(t *testing.T) {
 	fill(t, dir, 0)
 	_, err := Lock(dir)
 	wantFault(t, err, "no space left on device", "free some space")
+}
+
+func TestRootLeavesADirectoryOfAnotherUserAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user cannot open such a directory in the first place")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := Lock(dir)
+	if err == nil {
+		_ = lock.Unlock()
+	}
+	if err == nil || !strings.Contains(err.Error(), "belongs to user 65534") || hintOf(err) == "" {
+		t.Errorf("got %v, want whose directory it is, with a hint", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

@@ -71,6 +71,9 @@ func (k *keeper) machines(major int, fetchErr error) (binaries, error) {
 	}
 	switch {
 	case best.path != "":
+		if fetchErr != nil {
+			k.progress("getting PostgreSQL: %v", fetchErr)
+		}
 		k.progress("using this machine's PostgreSQL %s in %s", best.version, best.path)
 		return best, nil
 	case fetchErr == nil:
