@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,11 +38,16 @@ func Process() System {
 func Main(ctx context.Context, args []string, system System) int {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	out := &results{out: system.Stdout}
+	system.Stdout = out
 	program := &program{System: system}
 	app := program.app()
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted") // where exactly does not matter to who pressed the key
+	}
+	if err == nil || errors.Is(err, errSomethingDown) {
+		err = cmp.Or(out.failure(), err)
 	}
 	if err != nil && !errors.Is(err, errSomethingDown) {
 		printError(system.Stderr, err, program.secrets)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -42,8 +44,37 @@ func newPrinter(out io.Writer, env func(string) (string, bool)) *printer {
 
 // isTerminal reports whether a person looks at or types into stream.
 func isTerminal(stream any) bool {
+	if results, is := stream.(*results); is {
+		stream = results.out
+	}
 	file, is := stream.(*os.File)
 	return is && term.IsTerminal(int(file.Fd()))
+}
+
+// results is standard output. It keeps the first error, so that results that nobody got are not taken for delivered.
+type results struct {
+	out io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+// Write writes p.
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.out.Write(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = cmp.Or(r.err, err)
+	return n, err
+}
+
+// failure says why a result was not written, if one was not.
+func (r *results) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		return nil
+	}
+	return fmt.Errorf("writing results: %w", withoutPath(r.err))
 }
 
 // printf writes one line of the program's own words. Arguments from the outside are to be made printable by the caller.
