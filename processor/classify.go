@@ -11,8 +11,8 @@ import (
 // rebalance that has not been heard of yet. Nothing of the batch is written.
 var errStale = errors.New("another processor has taken the partition over")
 
-// errDecoding says that a batch waits for a writer's schema: only a decoded batch shows that the registry is back.
-var errDecoding = errors.New("decoding")
+// errBatch says that partitions were assigned and a batch failed: only a batch that is written shows that it is over.
+var errBatch = errors.New("processing a batch")
 
 // PermanentError is trouble that waiting does not mend, such as tables that are not there. The processor stops on it.
 type PermanentError struct {

@@ -49,7 +49,7 @@ func Migrations(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 		return nil, err
 	}
 	defer done()
-	version, err := databaseVersion(ctx, pool, provider)
+	version, err := databaseVersion(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	defer done()
-	version, err := databaseVersion(ctx, pool, provider)
+	version, err := databaseVersion(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
 
 // databaseVersion is the newest migration that the database has, 0 for none. It asks first whether the table is there,
 // because goose would make it.
-func databaseVersion(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider) (int64, error) {
+func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	var migrated bool
 	err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", migrationsTable).Scan(&migrated)
 	if err != nil {
@@ -110,7 +110,9 @@ func databaseVersion(ctx context.Context, pool *pgxpool.Pool, provider *goose.Pr
 	if !migrated {
 		return 0, nil
 	}
-	version, err := provider.GetDBVersion(ctx)
+	// Not through goose, which takes the migrations' lock and makes its table in the first schema of the search path.
+	var version int64
+	err = pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+migrationsTable).Scan(&version)
 	if err != nil {
 		return 0, fmt.Errorf("reading the database's migrations: %w", err)
 	}
@@ -122,7 +124,7 @@ func newProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the migrations: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return nil, nil, fmt.Errorf("making the migrations' lock: %w", err)
 	}

@@ -28,13 +28,15 @@ type offsets struct {
 // at once; at the log's start, with an error logged, where the log no longer has the stored one. A log that ends before
 // the stored offset is another log than the one the tables were made of: a PermanentError.
 func (o *offsets) next(ctx context.Context, kafka *kadm.Client, partitions []int32) (map[int32]int64, error) {
-	ranges, err := o.ranges(ctx, kafka, partitions)
-	if err != nil {
-		return nil, err
-	}
+	// In this order: an owner that does not know yet that it lost a partition may move it on in between, past an end that was
+	// listed before.
 	stored, err := o.queries.ListOffsets(ctx, o.pool, db.ListOffsetsParams{Topic: o.topic, Partitions: partitions})
 	if err != nil {
 		return nil, fmt.Errorf("reading stored offsets: %w", err)
+	}
+	ranges, err := o.ranges(ctx, kafka, partitions)
+	if err != nil {
+		return nil, err
 	}
 	next := make(map[int32]int64, len(partitions))
 	for _, row := range stored {
@@ -92,12 +94,12 @@ func (o *offsets) resume(ctx context.Context, partition int32, stored int64, log
 	case stored >= log.start:
 		return stored, nil
 	}
-	o.logger.Error("records expired from the log before they were processed", "position", at.String(),
-		"log_start", log.start, "records_lost", log.start-stored)
 	move := db.AdvanceOffsetsParams{Topic: o.topic, Partition: partition, Expected: stored, Next: log.start}
 	if err := advanceOffsets(ctx, o.queries, o.pool, []db.AdvanceOffsetsParams{move}); err != nil {
 		return 0, fmt.Errorf("stepping over lost records: %w", err)
 	}
+	o.logger.Error("records expired from the log before they were processed", "position", at.String(),
+		"log_start", log.start, "records_lost", log.start-stored)
 	return log.start, nil
 }
 

@@ -82,6 +82,8 @@ type Processor struct {
 	publisher  *publisher
 	brokers    *brokers
 	outage     outage
+	// batchRecords is the most records of the next batch: BatchRecords, or fewer after one that took too long.
+	batchRecords int
 }
 
 // New checks cfg and gives a Processor; the error names every fault.
@@ -102,6 +104,8 @@ func New(cfg Config) (*Processor, error) {
 		publisher:  newPublisher(cfg, queries),
 		brokers:    &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
 		outage:     outage{logger: cfg.Logger, doing: "processing"},
+
+		batchRecords: cfg.BatchRecords,
 	}, nil
 }
 

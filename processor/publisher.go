@@ -65,7 +65,8 @@ func (p *publisher) wake() {
 
 // run publishes until ctx ends. What it has not published then waits in PostgreSQL for the next run of any processor.
 func (p *publisher) run(ctx context.Context) error {
-	client, err := kgo.NewClient(append(slices.Clone(p.kafka), kgo.ProducerBatchMaxBytes(publishMaxBytes))...)
+	client, err := kgo.NewClient(append(slices.Clone(p.kafka), kgo.ProducerBatchMaxBytes(publishMaxBytes),
+		kgo.AllowIdempotentProduceCancellation())...) // a letter may be twice in its topic, and a stop may not wait for Kafka
 	if err != nil {
 		return &PermanentError{Err: fmt.Errorf("making the Kafka client for dead letters: %w", err)}
 	}
@@ -73,12 +74,16 @@ func (p *publisher) run(ctx context.Context) error {
 	pauses := newPauses()
 	for {
 		wait := publishEvery
-		if err := p.publishAll(ctx, client); err != nil && ctx.Err() == nil {
-			p.outage.begin(err)
-			wait = pauses.NextBackOff()
-		} else {
+		err := p.publishAll(ctx, client)
+		switch {
+		case err == nil:
 			p.outage.end()
 			pauses.Reset()
+		case ctx.Err() != nil:
+			return nil
+		default:
+			p.outage.begin(err)
+			wait = pauses.NextBackOff()
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -95,7 +100,7 @@ func (p *publisher) run(ctx context.Context) error {
 func (p *publisher) publishAll(ctx context.Context, client *kgo.Client) error {
 	for {
 		n, err := p.publishSome(ctx, client)
-		if n < publishLetters || err != nil {
+		if n < publishLetters || err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -139,7 +144,7 @@ func (p *publisher) publish(ctx context.Context, client *kgo.Client, l letter) (
 	switch {
 	case err == nil:
 		mark.Published = true
-	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.InvalidRecord), errors.Is(err, errHeaders):
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord), errors.Is(err, errHeaders):
 		reason := storableText(err.Error(), maxCauseBytes)
 		mark.Unpublishable = &reason
 		p.logger.Error("dead letter stays in PostgreSQL, its topic refuses it", "position", l.position().String(),

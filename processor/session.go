@@ -39,7 +39,10 @@ type session struct {
 // as a batch.
 func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	// First, so that a database that is away or not migrated costs the group no rebalance.
-	if err := checkMigrated(ctx, p.cfg.Pool); err != nil {
+	checkCtx, cancel := context.WithTimeout(ctx, batchTimeout)
+	err = checkMigrated(checkCtx, p.cfg.Pool)
+	cancel()
+	if err != nil {
 		return false, err
 	}
 	ctx, fail := context.WithCancelCause(ctx)
@@ -61,16 +64,28 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	close(s.made)
 	defer s.leave(kill)
 	for {
-		fetches := s.client.PollRecords(ctx, p.cfg.BatchRecords)
+		fetches := s.client.PollRecords(ctx, p.batchRecords)
 		wrote, err := s.handle(ctx, fetches)
 		s.client.AllowRebalance()
 		committed = committed || wrote
+		p.fitBatch(wrote, err)
 		if ctx.Err() != nil {
 			return committed, context.Cause(ctx)
 		}
 		if err != nil {
 			return committed, err
 		}
+	}
+}
+
+// fitBatch halves the next batches after one that took too long, down to a record, and doubles them again as they succeed: a
+// batch that can't be done in time would otherwise come back the same for ever.
+func (p *Processor) fitBatch(wrote bool, err error) {
+	switch {
+	case errors.Is(err, errBatch) && errors.Is(err, context.DeadlineExceeded):
+		p.batchRecords = max(1, p.batchRecords/2)
+	case wrote:
+		p.batchRecords = min(p.cfg.BatchRecords, 2*p.batchRecords)
 	}
 }
 
@@ -104,14 +119,16 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		return fetched, nil
 	}
 	<-s.made
-	next, err := s.offsets.next(ctx, kadm.NewClient(s.client), partitions)
+	limited, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	next, err := s.offsets.next(limited, kadm.NewClient(s.client), partitions)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.fail(err)
 		}
 		return nil, err
 	}
-	s.outage.endUnless(errDecoding)
+	s.outage.endUnless(errBatch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p, offset := range next {
@@ -144,23 +161,28 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 
 // handle writes what a poll brought. It goes on for StopTimeout after ctx has ended.
 func (s *session) handle(ctx context.Context, fetches kgo.Fetches) (wrote bool, err error) {
+	var group error
 	for _, fetchErr := range fetches.Errors() {
 		if errors.Is(fetchErr.Err, context.Canceled) {
 			continue
 		}
 		if fetchErr.Topic == "" { // the client's word for the group as a whole
-			err = errors.Join(err, fmt.Errorf("reading %s: %w", s.cfg.Topic, fetchErr.Err))
+			group = errors.Join(group, fmt.Errorf("reading %s: %w", s.cfg.Topic, fetchErr.Err))
 			continue
 		}
 		err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
 	}
-	records := fetches.Records()
-	if err != nil || len(records) == 0 {
-		return false, err
+	if records := fetches.Records(); len(records) > 0 {
+		ctx, cancel := outlive(ctx, s.cfg.StopTimeout*3/4)
+		defer cancel()
+		var failure error
+		wrote, failure = s.writeBatch(ctx, records)
+		err = errors.Join(err, failure)
 	}
-	ctx, cancel := outlive(ctx, s.cfg.StopTimeout)
-	defer cancel()
-	return s.writeBatch(ctx, records)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errBatch, err)
+	}
+	return wrote, errors.Join(group, err)
 }
 
 func (s *session) writeBatch(ctx context.Context, records []*kgo.Record) (wrote bool, err error) {
@@ -209,7 +231,7 @@ func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
 // leave leaves the group, which also hands Kafka the last marks, and closes the client. kill ends the client's requests:
 // one to join the group would otherwise hold the client until the brokers answer, which can take a session timeout.
 func (s *session) leave(kill context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(leaveTimeout, s.cfg.StopTimeout/4))
 	defer cancel()
 	s.client.AllowRebalance()
 	// A group that can't be left forgets this member by its session timeout.

@@ -111,6 +111,10 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 	if !isDuplicate(err) {
 		return inserted, 0, err
 	}
+	// Outside the savepoint: to make it anew for every half that is refused leaves ever more of it in the catalogs.
+	if _, err := tx.Exec(ctx, queries.CreateIncomingChecks); err != nil {
+		return 0, 0, err
+	}
 	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
 		merged, err = s.merge(ctx, savepoint, rows)
 		return err
@@ -119,11 +123,8 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 }
 
 func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) (int64, error) {
-	if _, err := tx.Exec(ctx, queries.CreateIncomingChecks); err != nil {
-		return 0, err
-	}
 	// An earlier half of this transaction may have left its rows.
-	if _, err := tx.Exec(ctx, "TRUNCATE incoming_checks"); err != nil {
+	if _, err := tx.Exec(ctx, "DELETE FROM incoming_checks"); err != nil {
 		return 0, err
 	}
 	incoming := make([]db.CopyIncomingChecksParams, len(rows))
