@@ -66,7 +66,7 @@ func keep(stdin io.Reader, stdout io.Writer) int {
 	select {
 	case err = <-started:
 	case <-gone:
-		return k.abandon()
+		return k.abandon(started)
 	}
 	if err != nil {
 		return k.fail(err)
@@ -75,10 +75,15 @@ func keep(stdin io.Reader, stdout io.Writer) int {
 }
 
 // abandon ends a start whose parent has gone. What is half done is put right at the next start.
-func (k *keeper) abandon() int {
+func (k *keeper) abandon(started <-chan error) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM) // this process is in the group, and stays for the next line
 	_ = syscall.Kill(-syscall.Getpgrp(), syscall.SIGTERM)
+	// An initdb that is told to end still removes what it made, and would remove it from under the next start.
+	select {
+	case <-started:
+	case <-time.After(fastStop):
+	}
 	if err := stopProcesses(k.cluster()); err != nil {
 		return k.fail(err)
 	}

@@ -72,6 +72,9 @@ func processesIn(cluster string) []int {
 	return found
 }
 
+// stopRounds is more than the servers that an initdb starts.
+const stopRounds = 10
+
 // stopProcesses ends the server of an earlier life in this cluster, in good order if it can, and removes the mark of one that
 // is gone. It touches no process that it has not seen to be PostgreSQL in this very directory.
 func stopProcesses(cluster string) error {
@@ -82,18 +85,24 @@ func stopProcesses(cluster string) error {
 		signal syscall.Signal
 		wait   time.Duration
 	}{{syscall.SIGINT, fastStop}, {syscall.SIGQUIT, fastStop / 6}, {syscall.SIGKILL, fastStop / 6}}
-	for _, step := range steps {
-		pids := processesIn(cluster)
-		if len(pids) == 0 {
+	// An initdb that was cut off starts one server after the other: none now does not mean none a moment later.
+	for range stopRounds {
+		for _, step := range steps {
+			pids := processesIn(cluster)
+			if len(pids) == 0 {
+				break
+			}
+			if pid, running := postmaster(cluster); running {
+				pids = []int{pid} // it stops the others
+			}
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, step.signal)
+			}
+			awaitNone(cluster, step.wait)
+		}
+		if len(processesIn(cluster)) == 0 {
 			break
 		}
-		if pid, running := postmaster(cluster); running {
-			pids = []int{pid} // it stops the others
-		}
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, step.signal)
-		}
-		awaitNone(cluster, step.wait)
 	}
 	if left := processesIn(cluster); len(left) > 0 {
 		return withHint(fmt.Sprintf("stop process %d", left[0]), "stopping the PostgreSQL that still runs in %q: it does not end", cluster)
