@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	urfave "github.com/urfave/cli/v2"
 
 	"webcheck/schemas"
@@ -28,8 +30,8 @@ func (p *program) topicsCommand() *urfave.Command {
 				Description: "A topic that exists is left as it is; where it differs from the configuration, the difference is printed.\n\n" +
 					"Example:\n  webcheck topics create --kafka-brokers kafka:9092 --kafka-topics-partitions 24",
 				Flags: flags(nil, kafkaSections), Before: noArguments,
-				Action: p.withTopics(func(ctx context.Context, admin *kadm.Client) error {
-					return p.createTopics(ctx, admin, newPrinter(p.Stdout, p.Env).printf)
+				Action: p.withTopics(func(ctx context.Context, client *kgo.Client) error {
+					return p.createTopics(ctx, client, newPrinter(p.Stdout, p.Env).printf)
 				}),
 			},
 			{
@@ -43,8 +45,8 @@ func (p *program) topicsCommand() *urfave.Command {
 	}
 }
 
-// withTopics gives an action a client for Kafka's administration.
-func (p *program) withTopics(do func(context.Context, *kadm.Client) error) urfave.ActionFunc {
+// withTopics gives an action a client of Kafka.
+func (p *program) withTopics(do func(context.Context, *kgo.Client) error) urfave.ActionFunc {
 	return func(c *urfave.Context) error {
 		if err := p.load(c); err != nil {
 			return err
@@ -58,37 +60,80 @@ func (p *program) withTopics(do func(context.Context, *kadm.Client) error) urfav
 			return fmt.Errorf("preparing a Kafka client: %w", err)
 		}
 		defer client.Close()
-		return do(c.Context, kadm.NewClient(client))
+		return do(c.Context, client)
 	}
 }
 
-// createTopics creates each topic that is not there. It tells what it did and what it found different.
-func (p *program) createTopics(ctx context.Context, admin *kadm.Client, tell func(string, ...any)) error {
-	want := p.config.Kafka.Topics
+// createTopics creates each topic that is not there. It tells what it did and what it found different, and returns when all of
+// them can be used.
+func (p *program) createTopics(ctx context.Context, client *kgo.Client, tell func(string, ...any)) error {
+	want, admin := p.config.Kafka.Topics, kadm.NewClient(client)
 	for _, topic := range schemas.Topics() {
 		_, err := admin.CreateTopic(ctx, int32(want.Partitions), int16(want.Replication), topicConfig(topic, want), topic.Name)
+		exists := errors.Is(err, kerr.TopicAlreadyExists)
 		switch {
-		case err == nil:
-			tell("created %s: %d partitions, %s", topic.Name, want.Partitions, describeRetention(topic, want))
-		case errors.Is(err, kerr.TopicAlreadyExists):
-			seen, err := lookAtTopic(ctx, admin, topic.Name)
-			if err != nil {
-				return err
-			}
-			differences := seen.differences(topic, want)
-			if len(differences) == 0 {
-				tell("%s is there already", topic.Name)
-			}
-			for _, difference := range differences {
-				tell("%s is left as it is: %s", topic.Name, difference)
-			}
+		case err == nil, exists:
+			err = p.awaitTopic(ctx, client, topic.Name)
 		case errors.Is(err, kerr.InvalidReplicationFactor):
 			return withHint(fmt.Errorf("creating topic %q: %w", topic.Name, err), "kafka.topics.replication cannot be more than there are brokers")
-		default:
+		}
+		if err != nil {
 			return fmt.Errorf("creating topic %q: %w", topic.Name, err)
+		}
+		if !exists {
+			tell("created %s: %d partitions, %s", topic.Name, want.Partitions, describeRetention(topic, want))
+			continue
+		}
+		if err := p.compareTopic(ctx, admin, topic, tell); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// compareTopic tells in what a topic that was there is not as it would have been created.
+func (p *program) compareTopic(ctx context.Context, admin *kadm.Client, topic schemas.Topic, tell func(string, ...any)) error {
+	seen, err := lookAtTopic(ctx, admin, topic.Name)
+	if err != nil {
+		return err
+	}
+	differences := seen.differences(topic, p.config.Kafka.Topics)
+	if len(differences) == 0 {
+		tell("%s is there already", topic.Name)
+	}
+	for _, difference := range differences {
+		tell("%s is left as it is: %s", topic.Name, difference)
+	}
+	return nil
+}
+
+// awaitTopic waits until the brokers show a topic that their controller has: they learn of it, and of its leaders, a moment
+// later. It asks past the client's cache.
+func (p *program) awaitTopic(ctx context.Context, client *kgo.Client, name string) error {
+	request := kmsg.NewPtrMetadataRequest()
+	wanted := kmsg.NewMetadataRequestTopic()
+	wanted.Topic = &name
+	request.Topics = append(request.Topics, wanted)
+	look := func() (struct{}, error) {
+		response, err := request.RequestWith(ctx, client)
+		if err != nil {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		for _, topic := range response.Topics {
+			err = errors.Join(err, kerr.ErrorForCode(topic.ErrorCode))
+			for _, partition := range topic.Partitions {
+				err = errors.Join(err, kerr.ErrorForCode(partition.ErrorCode))
+			}
+		}
+		if err != nil && !kerr.IsRetriable(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}
+	_, err := backoff.Retry(ctx, look, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 10 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second,
+	}), backoff.WithMaxElapsedTime(p.config.ConnectTimeout))
+	return err
 }
 
 func topicConfig(topic schemas.Topic, want TopicsConfig) map[string]*string {
@@ -196,8 +241,8 @@ func (s seenTopic) differences(topic schemas.Topic, want TopicsConfig) []string 
 	return all
 }
 
-func (p *program) showTopics(ctx context.Context, admin *kadm.Client) error {
-	out := newPrinter(p.Stdout, p.Env)
+func (p *program) showTopics(ctx context.Context, client *kgo.Client) error {
+	out, admin := newPrinter(p.Stdout, p.Env), kadm.NewClient(client)
 	details, err := admin.ListTopics(ctx)
 	if err != nil {
 		return fmt.Errorf("listing topics: %w", err)

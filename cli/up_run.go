@@ -24,7 +24,7 @@ func (p *program) prepare(ctx context.Context, s *services) error {
 		return fmt.Errorf("preparing a Kafka client: %w", err)
 	}
 	defer client.Close()
-	if err := p.createTopics(ctx, kadm.NewClient(client), func(format string, arguments ...any) {
+	if err := p.createTopics(ctx, client, func(format string, arguments ...any) {
 		p.logger.Info("looked at a topic", "found", fmt.Sprintf(format, arguments...))
 	}); err != nil {
 		return err
