@@ -102,7 +102,7 @@ func New(cfg Config) (*Processor, error) {
 		reader:     &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
 		partitions: partitions,
 		publisher:  newPublisher(cfg, queries),
-		brokers:    &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
+		brokers:    newBrokers(cfg.Logger),
 		outage:     outage{logger: cfg.Logger, doing: "processing"},
 
 		batchRecords: cfg.BatchRecords,
