@@ -50,6 +50,26 @@ const (
 	FailureOwnFault       Failure = "own_fault"
 )
 
+// TargetState is an Avro enum: one of the constants below, or a symbol that only a newer writer knows.
+type TargetState = string
+
+// The symbols of TargetState that this build knows.
+const (
+	TargetStateUnknown  TargetState = "unknown"
+	TargetStateUp       TargetState = "up"
+	TargetStateDegraded TargetState = "degraded"
+	TargetStateDown     TargetState = "down"
+)
+
+// TransitionKind is an Avro enum: one of the constants below, or a symbol that only a newer writer knows.
+type TransitionKind = string
+
+// The symbols of TransitionKind that this build knows.
+const (
+	TransitionKindNews       TransitionKind = "news"
+	TransitionKindCorrection TransitionKind = "correction"
+)
+
 // CheckCompleted is the result of one slot: what a prober saw when it checked a target from its location.
 type CheckCompleted struct {
 	// UUIDv7 made of the slot's time and a hash of target and location; the same slot always has the same id.
@@ -104,4 +124,72 @@ type CheckCompleted struct {
 	DefinitionVersion string `avro:"definition_version"`
 	// Which prober instance ran the check.
 	Prober string `avro:"prober"`
+}
+
+// TargetDefined is the definition of a target from now on: how it is checked, and by which rules its state follows from the checks.
+type TargetDefined struct {
+	// Slug of the target; also the record's key.
+	TargetID string `avro:"target_id"`
+	// Version of the definition, as in CheckCompleted: the first 12 hex digits of its SHA-256.
+	DefinitionVersion string `avro:"definition_version"`
+	// When the definition was published, by the publisher's clock.
+	DefinedAt time.Time `avro:"defined_at"`
+	// URL that is checked.
+	URL string `avro:"url"`
+	// Time between two slots in milliseconds.
+	IntervalMs int32 `avro:"interval_ms"`
+	// Time that a whole check may take, in milliseconds, rounded up.
+	TimeoutMs int32 `avro:"timeout_ms"`
+	// N of the rule for going down: a location goes down when N of its last M observations are down.
+	DownAfter int32 `avro:"down_after"`
+	// M of the rule for going down; from N to 20.
+	DownOf int32 `avro:"down_of"`
+	// N of the rule for coming back: a location comes back when N of its last M observations are not down.
+	UpAfter int32 `avro:"up_after"`
+	// M of the rule for coming back; from N to 20.
+	UpOf int32 `avro:"up_of"`
+	// How many locations must agree that the target is down; 0 means the majority of those that report.
+	Quorum int32 `avro:"quorum"`
+	// The target is flapping when at least so many of its transitions lie in the window.
+	FlapTransitions int32 `avro:"flap_transitions"`
+	// Length of the window for flapping in seconds.
+	FlapWindowS int32 `avro:"flap_window_s"`
+	// A location counts as long as its last observation is at most so many intervals old.
+	SilentAfter int32 `avro:"silent_after"`
+	// The whole definition as canonical JSON: what a person would export.
+	Definition string `avro:"definition"`
+}
+
+// TargetTransitioned is a change of a target's state over all its locations, with the check that caused it.
+type TargetTransitioned struct {
+	// UUIDv7 made of the slot's time and a hash of target, from and to; the same transition always has the same id.
+	EventID string `avro:"event_id"`
+	// Slug of the target whose state changed; also the record's key.
+	TargetID string `avro:"target_id"`
+	// Version of the target's definition whose rules applied, as in CheckCompleted.
+	DefinitionVersion string `avro:"definition_version"`
+	// Slot of the check that caused the transition, in whole milliseconds.
+	Slot time.Time `avro:"slot"`
+	// The state before. A reader that does not know the symbol reads unknown.
+	From TargetState `avro:"from"`
+	// The state from this slot on. A reader that does not know the symbol reads unknown.
+	To TargetState `avro:"to"`
+	// Id of the CheckCompleted event that caused the transition.
+	CauseEventID string `avro:"cause_event_id"`
+	// Location of the check that caused the transition.
+	CauseLocation string `avro:"cause_location"`
+	// Failure of the check that caused the transition, by CheckCompleted's symbols; null when it has none.
+	Failure *string `avro:"failure"`
+	// That failure in one sentence for a person, at most 1024 bytes.
+	FailureText *string `avro:"failure_text"`
+	// Whether the target is flapping, this transition counted.
+	Flapping bool `avro:"flapping"`
+	// How many locations that report say down, after the check that caused the transition.
+	LocationsDown int32 `avro:"locations_down"`
+	// How many locations report: those whose last observation is not too old.
+	LocationsReporting int32 `avro:"locations_reporting"`
+	// Whether this is news, or a correction: late data changed what had been told. A reader that does not know the symbol reads news.
+	Kind TransitionKind `avro:"kind"`
+	// Slot with which the incident began that this transition opens or closes; null when it does neither.
+	IncidentOpenedAt *time.Time `avro:"incident_opened_at"`
 }
