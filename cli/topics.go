@@ -248,10 +248,10 @@ func (p *program) showTopics(ctx context.Context, client *kgo.Client) error {
 		return fmt.Errorf("listing topics: %w", err)
 	}
 	var missing []string
-	out.printf("%-16s  %10s  %6s  %-12s  %10s", "topic", "partitions", "copies", "kept", "events")
+	out.printf("%-20s  %10s  %6s  %-12s  %10s", "topic", "partitions", "copies", "kept", "events")
 	for _, topic := range schemas.Topics() {
 		if !details.Has(topic.Name) {
-			out.printf("%-16s  %10s", topic.Name, "missing")
+			out.printf("%-20s  %10s", topic.Name, "missing")
 			missing = append(missing, topic.Name)
 			continue
 		}
@@ -263,7 +263,7 @@ func (p *program) showTopics(ctx context.Context, client *kgo.Client) error {
 		if err != nil {
 			return err
 		}
-		out.printf("%-16s  %10d  %6d  %-12s  %10d", topic.Name, seen.partitions, seen.replication, seen.kept(), count)
+		out.printf("%-20s  %10d  %6d  %-12s  %10d", topic.Name, seen.partitions, seen.replication, seen.kept(), count)
 		for _, difference := range seen.differences(topic, p.config.Kafka.Topics) {
 			out.printf("  %s", difference)
 		}

@@ -176,13 +176,20 @@ func TestEncoderRefusesWhatCannotBePutIn(t *testing.T) {
 	}
 }
 
-// TestEncoderLooksAtEveryTime sets each time that the event has, or will have, to one whose microseconds overflow into
-// the range that is allowed.
+// TestEncoderLooksAtEveryTime sets each time that an event has, or will have, to one whose microseconds overflow into the
+// range that is allowed.
 func TestEncoderLooksAtEveryTime(t *testing.T) {
+	looksAtEveryTime(t, CheckCompleted(TopicChecks), usualEvent)
+	looksAtEveryTime(t, TargetDefined(TopicTargets), usualDefinition)
+	looksAtEveryTime(t, TargetTransitioned(TopicTransitions), usualTransition)
+}
+
+func looksAtEveryTime[E Event](t *testing.T, s *Schema, make func() *E) {
+	t.Helper()
 	overflowing := time.Unix(1<<62/1_000_000*4+1_800_000_000, 0)
-	typ := reflect.TypeFor[event.CheckCompleted]()
+	typ := reflect.TypeFor[E]()
 	for i := range typ.NumField() {
-		e := usualEvent()
+		e := make()
 		switch p := reflect.ValueOf(e).Elem().Field(i).Addr().Interface().(type) {
 		case *time.Time:
 			*p = overflowing
@@ -191,7 +198,7 @@ func TestEncoderLooksAtEveryTime(t *testing.T) {
 		default:
 			continue
 		}
-		if _, err := NewEncoder(CheckCompleted(TopicChecks), 1).AppendEncode(nil, e); err == nil {
+		if _, err := NewEncoderOf[E](s, 1).AppendEncode(nil, e); err == nil {
 			t.Errorf("%s of the year %d was taken", typ.Field(i).Name, overflowing.Year())
 		}
 	}

@@ -14,76 +14,143 @@ import (
 	"webcheck/gen/event"
 )
 
-// The corpus has a folder for each version of the schema: the schema's text as it was registered, values as they were
-// written, and each value's event in JSON. Nothing in it is ever changed; today's reader must read all of it.
+// The corpus has a folder for each version of each schema: the schema's text as it was registered, values as they were
+// written, and each value's event in JSON. Nothing in it is ever changed; today's reader must read all of it. The versions
+// of CheckCompleted lie at the top, those of other events in a folder of the event's name.
 //
-// WEBCHECK_WRITE_CORPUS=v2 go test ./schemas -run CorpusHas writes the folder of a new version, once.
+// WEBCHECK_WRITE_CORPUS=v2 go test ./schemas -run CorpusHas writes the folders of a new version, once.
+
+// corpus is the place of an event's versions, and what a new one is made of.
+type corpus[E Event] struct {
+	dir    string
+	schema *Schema
+	events func(*rand.Rand) map[string]*E
+	check  func(t *testing.T, e *E) // what holds of every event, besides being read
+}
+
+func checksCorpus() corpus[event.CheckCompleted] {
+	return corpus[event.CheckCompleted]{"testdata/corpus", CheckCompleted(TopicChecks), func(rnd *rand.Rand) map[string]*event.CheckCompleted {
+		events := map[string]*event.CheckCompleted{"usual": usualEvent(), "missed": missedEvent(), "down": downEvent()}
+		for i := range 7 {
+			events[fmt.Sprintf("random%d", i)] = randomEvent(rnd)
+		}
+		return events
+	}, func(t *testing.T, e *event.CheckCompleted) {
+		if err := CheckEventID(e); err != nil {
+			t.Error(err)
+		}
+	}}
+}
+
+func definitionsCorpus() corpus[event.TargetDefined] {
+	return corpus[event.TargetDefined]{"testdata/corpus/TargetDefined", TargetDefined(TopicTargets), func(rnd *rand.Rand) map[string]*event.TargetDefined {
+		events := map[string]*event.TargetDefined{"usual": usualDefinition()}
+		for i := range 4 {
+			events[fmt.Sprintf("random%d", i)] = randomDefinition(rnd)
+		}
+		return events
+	}, func(*testing.T, *event.TargetDefined) {}}
+}
+
+func transitionsCorpus() corpus[event.TargetTransitioned] {
+	return corpus[event.TargetTransitioned]{"testdata/corpus/TargetTransitioned", TargetTransitioned(TopicTransitions), func(rnd *rand.Rand) map[string]*event.TargetTransitioned {
+		events := map[string]*event.TargetTransitioned{"usual": usualTransition()}
+		for i := range 4 {
+			events[fmt.Sprintf("random%d", i)] = randomTransition(rnd)
+		}
+		return events
+	}, func(t *testing.T, e *event.TargetTransitioned) {
+		if want := TransitionID(e.TargetID, e.From, e.To, e.Slot); e.EventID != want {
+			t.Errorf("the id is %s, want %s", e.EventID, want)
+		}
+	}}
+}
 
 func TestCorpusIsReadForEver(t *testing.T) {
-	versions, err := filepath.Glob("testdata/corpus/v*")
+	checksCorpus().read(t)
+	definitionsCorpus().read(t)
+	transitionsCorpus().read(t)
+}
+
+// read decodes every value of every version with today's reader.
+func (c corpus[E]) read(t *testing.T) {
+	versions, err := filepath.Glob(filepath.Join(c.dir, "v*"))
 	if err != nil || len(versions) == 0 {
-		t.Fatalf("no corpus: %v", err)
+		t.Fatalf("no corpus in %s: %v", c.dir, err)
 	}
 	for _, version := range versions {
 		schema, err := os.ReadFile(filepath.Join(version, "schema.avsc"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := decoderOf(t, string(schema))
+		if err := Compatible(LevelFullTransitive, c.schema.Text, []string{string(schema)}); err != nil {
+			t.Error(err)
+		}
+		d := decoderFor[E](t, c.schema, string(schema))
 		values, err := filepath.Glob(filepath.Join(version, "*.bin"))
 		if err != nil || len(values) == 0 {
 			t.Fatalf("no values in %s: %v", version, err)
 		}
 		for _, file := range values {
-			t.Run(file, func(t *testing.T) {
-				value, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				text, err := os.ReadFile(strings.TrimSuffix(file, ".bin") + ".json")
-				if err != nil {
-					t.Fatal(err)
-				}
-				var want event.CheckCompleted
-				if err := json.Unmarshal(text, &want); err != nil {
-					t.Fatal(err)
-				}
-				got := mustDecode(t, d, value)
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Error(diff)
-				}
-				if err := CheckEventID(&got); err != nil {
-					t.Error(err)
-				}
-			})
+			t.Run(file, func(t *testing.T) { c.readValue(t, d, file) })
 		}
 	}
 }
 
-// TestCorpusHasTheSchemaOfThisBuild fails when the schema changed and no folder of the corpus shows what it writes.
+func (c corpus[E]) readValue(t *testing.T, d *DecoderOf[E], file string) {
+	value, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(strings.TrimSuffix(file, ".bin") + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want E
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	got := mustDecode(t, d, value)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	c.check(t, &got)
+}
+
+// TestCorpusHasTheSchemaOfThisBuild fails when a schema changed and no folder of the corpus shows what it writes.
 func TestCorpusHasTheSchemaOfThisBuild(t *testing.T) {
-	files, err := filepath.Glob("testdata/corpus/v*/schema.avsc")
+	checksCorpus().has(t)
+	definitionsCorpus().has(t)
+	transitionsCorpus().has(t)
+}
+
+// has looks for the schema of this build in the corpus, and writes it there if it is told to.
+func (c corpus[E]) has(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(c.dir, "v*", "schema.avsc"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
 		if text, err := os.ReadFile(file); err != nil {
 			t.Fatal(err)
-		} else if string(text) == checkCompletedText {
+		} else if string(text) == c.schema.Text {
 			return
 		}
 	}
 	if version := os.Getenv("WEBCHECK_WRITE_CORPUS"); version != "" {
-		writeCorpus(t, version)
+		c.write(t, version)
 		return
 	}
-	t.Errorf("none of %q is this build's schema: write a new folder with WEBCHECK_WRITE_CORPUS", files)
+	t.Errorf("none of %q in %s is this build's schema: write a new folder with WEBCHECK_WRITE_CORPUS", files, c.dir)
 }
 
-// writeCorpus writes a folder of the corpus, never over one that is there.
-func writeCorpus(t *testing.T, version string) {
+// write writes a folder of the corpus, never over one that is there.
+func (c corpus[E]) write(t *testing.T, version string) {
 	t.Helper()
-	dir := filepath.Join("testdata", "corpus", version)
+	dir := filepath.Join(c.dir, version)
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -92,18 +159,13 @@ func writeCorpus(t *testing.T, version string) {
 			t.Fatal(err)
 		}
 	}
-	write("schema.avsc", []byte(checkCompletedText))
-	events := map[string]*event.CheckCompleted{"usual": usualEvent(), "missed": missedEvent(), "down": downEvent()}
-	rnd := rand.New(rand.NewPCG(1, 1))
-	for i := range 7 {
-		events[fmt.Sprintf("random%d", i)] = randomEvent(rnd)
-	}
-	for name, e := range events {
+	write("schema.avsc", []byte(c.schema.Text))
+	for name, e := range c.events(rand.New(rand.NewPCG(1, 1))) {
 		text, err := json.MarshalIndent(e, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(name+".bin", encode(t, CheckCompleted(TopicChecks), 1, e))
+		write(name+".bin", encode(t, c.schema, 1, e))
 		write(name+".json", append(text, '\n'))
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"webcheck/gen/event"
 )
 
-// ErrUndecodable is what [Decoder.Decode]'s error satisfies when the bytes can never be decoded: a dead letter.
+// ErrUndecodable is what [DecoderOf.Decode]'s error satisfies when the bytes can never be decoded: a dead letter.
 var ErrUndecodable = errors.New("undecodable value")
 
 // UndecodableError says why a value can never be decoded. It satisfies errors.Is with [ErrUndecodable].
@@ -47,18 +47,25 @@ func (e *UndecodableError) Is(target error) bool { return target == ErrUndecodab
 // Unwrap returns the cause, such as an [*UnknownSchemaError] or a [*ProfileError].
 func (e *UndecodableError) Unwrap() error { return e.err }
 
-// Decoder turns values into events. It may be used from several goroutines, and asks the registry once for each writer's
-// schema, however many wait for it.
-type Decoder struct {
+// Decoder turns values into the results of checks.
+type Decoder = DecoderOf[event.CheckCompleted]
+
+// DecoderOf turns values into events of type E. It may be used from several goroutines, and asks the registry once for each
+// writer's schema, however many wait for it.
+type DecoderOf[E Event] struct {
 	registry *Registry
 	reader   *Schema
 	writers  *writerCache
 	fetches  singleflight.Group
 }
 
-// NewDecoder returns a Decoder whose events are s, from values written with any schema that r has under s's subject.
-func NewDecoder(r *Registry, s *Schema) *Decoder {
-	return &Decoder{registry: r, reader: s, writers: newWriterCache()}
+// NewDecoder is [NewDecoderOf] for results of checks: s is this build's, [CheckCompleted].
+func NewDecoder(r *Registry, s *Schema) *Decoder { return NewDecoderOf[event.CheckCompleted](r, s) }
+
+// NewDecoderOf returns a decoder whose events are s, which is this build's schema of E, from values written with any schema
+// that r has under s's subject.
+func NewDecoderOf[E Event](r *Registry, s *Schema) *DecoderOf[E] {
+	return &DecoderOf[E]{registry: r, reader: s, writers: newWriterCache()}
 }
 
 // Decode turns value into *into, which is the event afterwards, or of no use if there is an error.
@@ -66,7 +73,7 @@ func NewDecoder(r *Registry, s *Schema) *Decoder {
 // An error that satisfies errors.Is with [ErrUndecodable] is for ever: no value (a tombstone), no wire format, a schema
 // id that the registry does not have under the subject, a schema that is outside the profile or cannot be read as this
 // build's, or bytes that are not exactly one record of it. Any other error is the registry's absence or ctx's end.
-func (d *Decoder) Decode(ctx context.Context, value []byte, into *event.CheckCompleted) error {
+func (d *DecoderOf[E]) Decode(ctx context.Context, value []byte, into *E) error {
 	id, err := schemaID(value)
 	if err != nil {
 		return &UndecodableError{err: err}
@@ -75,7 +82,7 @@ func (d *Decoder) Decode(ctx context.Context, value []byte, into *event.CheckCom
 	if err != nil {
 		return err
 	}
-	if err := w.decode(value[headerBytes:], into); err != nil {
+	if err := decode(w, value[headerBytes:], into); err != nil {
 		return &UndecodableError{SchemaID: id, err: err}
 	}
 	return nil
@@ -101,7 +108,7 @@ func schemaID(value []byte) (int, error) {
 }
 
 // writer returns the decoder for values with id: the one at hand, or one for the schema that the registry has.
-func (d *Decoder) writer(ctx context.Context, id int) (*writer, error) {
+func (d *DecoderOf[E]) writer(ctx context.Context, id int) (*writer, error) {
 	for ctx.Err() == nil {
 		if w, err, ok := d.writers.get(id); ok {
 			return w, err
@@ -124,7 +131,7 @@ func (d *Decoder) writer(ctx context.Context, id int) (*writer, error) {
 var errLeft = errors.New("context of the fetch ended")
 
 // fetch asks the registry for the schema id and keeps what it answers. That it does not answer is not kept.
-func (d *Decoder) fetch(ctx context.Context, id int) (*writer, error) {
+func (d *DecoderOf[E]) fetch(ctx context.Context, id int) (*writer, error) {
 	// Another fetch may have ended between our look at the cache and our turn.
 	if w, err, ok := d.writers.get(id); ok {
 		return w, err

@@ -10,8 +10,11 @@ import (
 	"webcheck/gen/event"
 )
 
-// eventIDDomain keeps event ids apart from every other hash of a target and a location.
-const eventIDDomain = "webcheck event id 1\x00"
+// The domains keep ids of one kind apart from every other hash of the same texts.
+const (
+	eventIDDomain      = "webcheck event id 1\x00"
+	transitionIDDomain = "webcheck transition id 1\x00"
+)
 
 // maxEventMillis is the last Unix millisecond that fits the 48 bits of a UUIDv7, in the year 10889.
 const maxEventMillis = 1<<48 - 1
@@ -24,12 +27,22 @@ const maxEventMillis = 1<<48 - 1
 // make the same id, and ids sort by slot. A slot before 1970 or after the year 10889 has no id of its own;
 // [CheckEventID] refuses it.
 func EventID(targetID, location string, slot time.Time) string {
-	input := make([]byte, 0, len(eventIDDomain)+8+len(targetID)+len(location))
-	input = append(input, eventIDDomain...)
-	input = binary.BigEndian.AppendUint32(input, uint32(len(targetID)))
-	input = append(input, targetID...)
-	input = binary.BigEndian.AppendUint32(input, uint32(len(location)))
-	input = append(input, location...)
+	return slotID(eventIDDomain, slot, targetID, location)
+}
+
+// TransitionID returns the id of the one transition of a target from a state to another that a check of slot can cause. It is
+// made like [EventID], with from and to, which are symbols of event.TargetState, in the location's place.
+func TransitionID(targetID, from, to string, slot time.Time) string {
+	return slotID(transitionIDDomain, slot, targetID, from, to)
+}
+
+// slotID makes a UUIDv7 of slot's milliseconds and a hash over domain and parts, each part preceded by its length.
+func slotID(domain string, slot time.Time, parts ...string) string {
+	input := append(make([]byte, 0, 128), domain...)
+	for _, part := range parts {
+		input = binary.BigEndian.AppendUint32(input, uint32(len(part)))
+		input = append(input, part...)
+	}
 	hash := sha256.Sum256(input)
 
 	var id [16]byte

@@ -34,6 +34,20 @@ func TestEventIDNeverChanges(t *testing.T) {
 	}
 }
 
+// TestTransitionIDNeverChanges is the same for transitions: another id would tell the same news twice.
+func TestTransitionIDNeverChanges(t *testing.T) {
+	slot := time.Date(2026, 3, 14, 15, 9, 26, 535_000_000, time.UTC)
+	for _, c := range []struct{ target, from, to, want string }{
+		{"example-home", event.TargetStateUp, event.TargetStateDown, "019cece5-2687-78d0-be3d-daef2d5eda6c"},
+		{"example-home", event.TargetStateDown, event.TargetStateUp, "019cece5-2687-7f01-a902-9885b2529b56"},
+		{"zürich-€", event.TargetStateUnknown, event.TargetStateDegraded, "019cece5-2687-7c96-b342-ef50b6a3f13a"},
+	} {
+		if got := TransitionID(c.target, c.from, c.to, slot); got != c.want {
+			t.Errorf("TransitionID(%q, %q, %q, %s) = %s, want %s", c.target, c.from, c.to, slot, got, c.want)
+		}
+	}
+}
+
 func TestEventIDIsAUUIDv7WithTheSlotsTime(t *testing.T) {
 	rnd := seed.Random(t)
 	for range 2000 {
@@ -145,7 +159,9 @@ func TestCheckEventIDAcceptsTheEventOfItsSlotAlone(t *testing.T) {
 
 func TestTopicsAreThoseOfTheConstants(t *testing.T) {
 	want := []Topic{
+		{Name: "webcheck.targets", Compacted: true, Subject: "webcheck.targets-value"},
 		{Name: "webcheck.checks", Retention: 30 * 24 * time.Hour, Subject: "webcheck.checks-value"},
+		{Name: "webcheck.transitions", Retention: 90 * 24 * time.Hour, Subject: "webcheck.transitions-value"},
 		{Name: "webcheck.dead", Retention: 90 * 24 * time.Hour, MaxBytes: 2 << 20},
 	}
 	if diff := cmp.Diff(want, Topics()); diff != "" {

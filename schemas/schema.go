@@ -10,11 +10,17 @@ import (
 	"github.com/hamba/avro/v2"
 )
 
-//go:embed events/CheckCompleted.avsc
-var checkCompletedText string
+var (
+	//go:embed events/CheckCompleted.avsc
+	checkCompletedText string
+	//go:embed events/TargetDefined.avsc
+	targetDefinedText string
+	//go:embed events/TargetTransitioned.avsc
+	targetTransitionedText string
+)
 
 // Schema is one version of what a topic's values look like, within the profile of [ParseSchema]. It does not change and
-// may be shared. The zero Schema is of no use: make one with [ParseSchema] or [CheckCompleted].
+// may be shared. The zero Schema is of no use: make one with [ParseSchema], or with the function of an event.
 type Schema struct {
 	// Subject that it is, or is to be, registered under.
 	Subject string
@@ -29,6 +35,17 @@ type Schema struct {
 // [TopicChecks], except for those who have a topic of their own on a shared broker.
 func CheckCompleted(topic string) *Schema {
 	return mustParseSchema(Subject(topic), checkCompletedText)
+}
+
+// TargetDefined returns this build's schema of the event TargetDefined, under the subject of topic: [TopicTargets], or one's own.
+func TargetDefined(topic string) *Schema {
+	return mustParseSchema(Subject(topic), targetDefinedText)
+}
+
+// TargetTransitioned returns this build's schema of the event TargetTransitioned, under the subject of topic:
+// [TopicTransitions], or one's own.
+func TargetTransitioned(topic string) *Schema {
+	return mustParseSchema(Subject(topic), targetTransitionedText)
 }
 
 // mustParseSchema is for text that is part of the program and that a test has parsed.

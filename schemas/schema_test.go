@@ -13,15 +13,24 @@ import (
 )
 
 func TestSchemaAndEventAgreeFieldByField(t *testing.T) {
-	var inSchema, inStruct []string
-	for _, f := range CheckCompleted(TopicChecks).record.Fields() {
-		inSchema = append(inSchema, f.Name())
-	}
-	for f := range reflect.TypeFor[event.CheckCompleted]().Fields() {
-		inStruct = append(inStruct, f.Tag.Get("avro"))
-	}
-	if diff := cmp.Diff(inSchema, inStruct); diff != "" {
-		t.Errorf("the .avsc (-) and package event (+) differ; run make generate:\n%s", diff)
+	for s, typ := range map[*Schema]reflect.Type{
+		CheckCompleted(TopicChecks):          reflect.TypeFor[event.CheckCompleted](),
+		TargetDefined(TopicTargets):          reflect.TypeFor[event.TargetDefined](),
+		TargetTransitioned(TopicTransitions): reflect.TypeFor[event.TargetTransitioned](),
+	} {
+		var inSchema, inStruct []string
+		for _, f := range s.record.Fields() {
+			inSchema = append(inSchema, f.Name())
+			if f.Doc() == "" {
+				t.Errorf("field %q of %s has no doc", f.Name(), typ)
+			}
+		}
+		for f := range typ.Fields() {
+			inStruct = append(inStruct, f.Tag.Get("avro"))
+		}
+		if diff := cmp.Diff(inSchema, inStruct); diff != "" {
+			t.Errorf("the .avsc of %s (-) and package event (+) differ; run make generate:\n%s", typ, diff)
+		}
 	}
 }
 

@@ -32,19 +32,9 @@ func maybe[T any](rnd *rand.Rand, make func() T) *T {
 
 // randomEvent returns a valid event in which each optional field may be missing and numbers have any width.
 func randomEvent(rnd *rand.Rand) *event.CheckCompleted {
-	text := func(most int) string {
-		const letters = "abcxyz019-_. äß€😀\x00"
-		var b strings.Builder
-		for n := rnd.IntN(most); n > 0; n-- {
-			runes := []rune(letters)
-			b.WriteRune(runes[rnd.IntN(len(runes))])
-		}
-		return b.String()
-	}
-	number := func() int32 { return int32(rnd.Uint32()) >> rnd.IntN(32) }
-	moment := func() time.Time {
-		return time.UnixMilli(rnd.Int64N(4e12)).Add(time.Duration(rnd.IntN(1000)) * time.Microsecond).UTC()
-	}
+	text := func(most int) string { return randomText(rnd, most) }
+	number := func() int32 { return randomNumber(rnd) }
+	moment := func() time.Time { return randomMoment(rnd) }
 	short := func() string { return text(60) }
 	flip := func() bool { return rnd.IntN(2) == 0 }
 	e := &event.CheckCompleted{
@@ -59,6 +49,25 @@ func randomEvent(rnd *rand.Rand) *event.CheckCompleted {
 	}
 	e.EventID = EventID(e.TargetID, e.Location, e.Slot)
 	return e
+}
+
+// randomText returns a text of fewer than most runes.
+func randomText(rnd *rand.Rand, most int) string {
+	const letters = "abcxyz019-_. äß€😀\x00"
+	var b strings.Builder
+	for n := rnd.IntN(most); n > 0; n-- {
+		runes := []rune(letters)
+		b.WriteRune(runes[rnd.IntN(len(runes))])
+	}
+	return b.String()
+}
+
+// randomNumber returns a number of any width.
+func randomNumber(rnd *rand.Rand) int32 { return int32(rnd.Uint32()) >> rnd.IntN(32) }
+
+// randomMoment returns a time in whole microseconds.
+func randomMoment(rnd *rand.Rand) time.Time {
+	return time.UnixMilli(rnd.Int64N(4e12)).Add(time.Duration(rnd.IntN(1000)) * time.Microsecond).UTC()
 }
 
 // usualEvent returns an event as a prober makes nearly all of them.
@@ -76,9 +85,9 @@ func usualEvent() *event.CheckCompleted {
 }
 
 // encode returns e as a value under schema id.
-func encode(t testing.TB, s *Schema, id int, e *event.CheckCompleted) []byte {
+func encode[E Event](t testing.TB, s *Schema, id int, e *E) []byte {
 	t.Helper()
-	value, err := NewEncoder(s, id).AppendEncode(nil, e)
+	value, err := NewEncoderOf[E](s, id).AppendEncode(nil, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +97,7 @@ func encode(t testing.TB, s *Schema, id int, e *event.CheckCompleted) []byte {
 // fakeRegistry answers what a Decoder asks, from schemas that the test sets, and can be told to fail.
 type fakeRegistry struct {
 	mu       sync.Mutex
-	texts    map[int]string // of TopicChecks
+	texts    map[int]string // of every topic
 	requests atomic.Int64   // for a schema's text
 	status   atomic.Int64   // what to answer instead, unless 0
 	hold     chan struct{}  // if not nil, requests wait until it is closed
@@ -127,7 +136,11 @@ func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = map[string]any{"error_code": 40403, "message": "schema not found"}
 	case strings.HasSuffix(r.URL.Path, "/versions"):
 		f.requests.Add(1)
-		answer = []any{map[string]any{"subject": "other-value", "version": 4}, map[string]any{"subject": Subject(TopicChecks), "version": id}}
+		versions := []any{map[string]any{"subject": "other-value", "version": 4}}
+		for _, topic := range Topics() {
+			versions = append(versions, map[string]any{"subject": topic.Subject, "version": id})
+		}
+		answer = versions
 	default:
 		answer = map[string]any{"schema": text}
 	}
@@ -156,19 +169,31 @@ func serve(t testing.TB, h http.Handler) *Registry {
 // decoderOf returns a Decoder of this build's schema to which the texts are registered from id 1 on.
 func decoderOf(t testing.TB, texts ...string) *Decoder {
 	t.Helper()
+	return decoderFor[event.CheckCompleted](t, CheckCompleted(TopicChecks), texts...)
+}
+
+// decoderFor returns a decoder of s, which is this build's schema of E, to which the texts are registered from id 1 on.
+func decoderFor[E Event](t testing.TB, s *Schema, texts ...string) *DecoderOf[E] {
+	t.Helper()
 	f := &fakeRegistry{}
 	for i, text := range texts {
 		f.put(i+1, text)
 	}
-	return NewDecoder(f.start(t), CheckCompleted(TopicChecks))
+	return NewDecoderOf[E](f.start(t), s)
 }
 
 // evolved returns this build's schema text with the JSON of field name replaced by that of any number of fields; an empty
 // name adds them at the end.
 func evolved(t testing.TB, name, replacement string) string {
 	t.Helper()
+	return evolvedFrom(t, checkCompletedText, name, replacement)
+}
+
+// evolvedFrom is evolved for the schema of any event.
+func evolvedFrom(t testing.TB, text, name, replacement string) string {
+	t.Helper()
 	var schema map[string]any
-	if err := json.Unmarshal([]byte(checkCompletedText), &schema); err != nil {
+	if err := json.Unmarshal([]byte(text), &schema); err != nil {
 		t.Fatal(err)
 	}
 	fields := schema["fields"].([]any)
@@ -188,17 +213,17 @@ func evolved(t testing.TB, name, replacement string) string {
 		rest = append(rest, fields[at+1:]...)
 	}
 	schema["fields"] = rest
-	text, err := json.Marshal(schema)
+	changed, err := json.Marshal(schema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(changed)
 }
 
 // mustDecode decodes value and fails the test if that fails.
-func mustDecode(t testing.TB, d *Decoder, value []byte) event.CheckCompleted {
+func mustDecode[E Event](t testing.TB, d *DecoderOf[E], value []byte) E {
 	t.Helper()
-	var got event.CheckCompleted
+	var got E
 	if err := d.Decode(context.Background(), value, &got); err != nil {
 		t.Fatalf("decoding %x: %v", value, err)
 	}

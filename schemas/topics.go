@@ -4,8 +4,12 @@ import "time"
 
 // The topics that exist in this build.
 const (
+	// TopicTargets carries TargetDefined events, of which the last one of each target counts; keyed by target id.
+	TopicTargets = "webcheck.targets"
 	// TopicChecks carries one CheckCompleted event a slot, keyed by target id.
 	TopicChecks = "webcheck.checks"
+	// TopicTransitions carries one TargetTransitioned event for each change of a target's state, keyed by target id.
+	TopicTransitions = "webcheck.transitions"
 	// TopicDead carries records that can never be applied: the original key and bytes, cause and origin in headers.
 	TopicDead = "webcheck.dead"
 )
@@ -14,6 +18,8 @@ const (
 const (
 	// DefaultChecksRetention is long enough to replay a month, which is the longest a fold is expected to lag.
 	DefaultChecksRetention = 30 * 24 * time.Hour
+	// DefaultTransitionsRetention outlives the checks: transitions are few, and what was told is asked about later.
+	DefaultTransitionsRetention = 90 * 24 * time.Hour
 	// DefaultDeadRetention outlives the checks, so that a dead letter can be looked at after a holiday.
 	DefaultDeadRetention = 90 * 24 * time.Hour
 )
@@ -38,7 +44,9 @@ type Topic struct {
 // Topics returns the topics that exist in this build, in the order in which data flows through them.
 func Topics() []Topic {
 	return []Topic{
+		{Name: TopicTargets, Compacted: true, Subject: Subject(TopicTargets)},
 		{Name: TopicChecks, Retention: DefaultChecksRetention, Subject: Subject(TopicChecks)},
+		{Name: TopicTransitions, Retention: DefaultTransitionsRetention, Subject: Subject(TopicTransitions)},
 		{Name: TopicDead, Retention: DefaultDeadRetention, MaxBytes: deadMaxBytes},
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 
 	"github.com/hamba/avro/v2"
-
-	"webcheck/gen/event"
 )
 
 // writer decodes the values of one writer's schema for one reader's. It may be used from several goroutines.
@@ -122,8 +120,8 @@ func lift(body []byte, positions []int) []byte {
 	return append(lifted, body[last:]...)
 }
 
-// decode turns body, the Avro without its header, into *into. Its error is for ever.
-func (w *writer) decode(body []byte, into *event.CheckCompleted) error {
+// decode turns body, the Avro of one of w's values without its header, into *into. Its error is for ever.
+func decode[E Event](w *writer, body []byte, into *E) error {
 	var space [16]int
 	lifts, err := w.plan.scan(body, space[:0])
 	if err != nil {
@@ -137,7 +135,7 @@ func (w *writer) decode(body []byte, into *event.CheckCompleted) error {
 	r.Error = nil
 	r.Reset(body)
 	// The library decodes through pointers that it finds, which would change an event that shares them.
-	*into = event.CheckCompleted{}
+	*into = *new(E)
 	r.ReadVal(w.resolved, into)
 	if r.Error != nil {
 		return r.Error
