@@ -48,8 +48,11 @@ func (p *partitions) accepts(slot time.Time) error {
 func (p *partitions) ensure(ctx context.Context, days []time.Time) error {
 	for _, d := range days {
 		made, err := p.queries.EnsureChecksPartition(ctx, p.pool, d)
+		if err == nil {
+			_, err = p.queries.EnsureStripsPartition(ctx, p.pool, d)
+		}
 		if err != nil {
-			return fmt.Errorf("making the partition of %s: %w", d.Format(time.DateOnly), err)
+			return fmt.Errorf("making the partitions of %s: %w", d.Format(time.DateOnly), err)
 		}
 		if made {
 			p.logger.Debug("partition made", "day", d.Format(time.DateOnly))
@@ -89,6 +92,9 @@ func (p *partitions) tidy(ctx context.Context) error {
 	// A day more than the retention: a processor whose clock is a little behind may still bring rows of that day.
 	before := today.Add(-p.retention - day).Truncate(day)
 	dropped, err := p.queries.DropChecksPartitions(ctx, p.pool, before)
+	if err == nil {
+		_, err = p.queries.DropStripsPartitions(ctx, p.pool, before)
+	}
 	if err != nil {
 		return fmt.Errorf("dropping partitions before %s: %w", before.Format(time.DateOnly), err)
 	}

@@ -165,7 +165,7 @@ func (r *running) finish() {
 }
 
 // checkInvariants is how every scenario ends: each of the log's events is in the table once and as the rule wants it, the
-// offsets are at the log's end, and every other record is a dead letter.
+// offsets are at the log's end, every other record is a dead letter, and the folds are what one clean pass makes.
 func (p *pipeline) checkInvariants(events []event.CheckCompleted, letters int) {
 	p.t.Helper()
 	ids := make(map[string]bool)
@@ -204,6 +204,7 @@ func (p *pipeline) checkInvariants(events []event.CheckCompleted, letters int) {
 			p.t.Errorf("next offset of %s/%d: got %d, want the log's end %d", p.topic, end.Partition, stored[end.Partition], end.Offset)
 		}
 	})
+	checkFolds(p.t, p.pool)
 }
 
 // logLines keeps what was logged at Info and above, a line a record: "WARN message key=value …".

@@ -60,6 +60,8 @@ type Config struct {
 	Retention time.Duration
 	// StopTimeout bounds what a stop waits for: the batch in hand, dead letters, leaving the group. Zero: DefaultStopTimeout.
 	StopTimeout time.Duration
+	// WithoutFolds stores checks and makes nothing of them, as a benchmark wants it. What is stored so is never folded.
+	WithoutFolds bool
 	// Kafka says how to reach the brokers. Required.
 	Kafka []kgo.Opt
 	// Registry has the writers' schemas. Required.
@@ -107,6 +109,14 @@ func New(cfg Config) (*Processor, error) {
 
 		batchRecords: cfg.BatchRecords,
 	}, nil
+}
+
+func (p *Processor) newStore() *store {
+	s := &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)}
+	if !p.cfg.WithoutFolds {
+		s.folder = newFolder(p.queries, false)
+	}
+	return s
 }
 
 func (c *Config) check() error {

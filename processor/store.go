@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/gen/db"
 	"webcheck/queries"
@@ -19,6 +20,7 @@ type Tally struct {
 	Inserted int64 // rows that are new
 	Merged   int64 // rows written by a merge: new ones beside a repeated id, and rows that a check before them replaced
 	Dead     int   // dead letters
+	Amended  int   // folds of a target at a location that a late check changed from before its last one on
 }
 
 // store writes batches. It is used by one goroutine at a time.
@@ -26,11 +28,12 @@ type store struct {
 	pool       *pgxpool.Pool
 	queries    *db.Queries
 	partitions *partitions
+	folder     *folder            // nil: checks are stored and not folded
 	days       map[time.Time]bool // whose partitions are there
 }
 
-// write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows,
-// then dead letters. On any error nothing of it is written, or, when the connection broke during the commit, all of it or
+// write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows and
+// their folds, then dead letters. On any error nothing of it is written, or, when the connection broke during the commit, all of it or
 // nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
@@ -41,8 +44,8 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 		if err := s.advance(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
-		if err := s.writeRows(ctx, tx, b, 0, len(b.rows), &tally); err != nil {
-			return fmt.Errorf("writing checks: %w", err)
+		if err := s.apply(ctx, tx, b, &tally); err != nil {
+			return err
 		}
 		if err := s.writeLetters(ctx, tx, b.letters); err != nil {
 			return fmt.Errorf("writing dead letters: %w", err)
@@ -75,64 +78,106 @@ func (s *store) advance(ctx context.Context, tx pgx.Tx, b *batch) error {
 	return advanceOffsets(ctx, s.queries, tx, moves)
 }
 
-// writeRows writes the rows from first up to end, or finds those that PostgreSQL refuses by halving, and makes letters of
-// them.
-func (s *store) writeRows(ctx context.Context, tx pgx.Tx, b *batch, first, end int, tally *Tally) error {
-	if first == end {
+// apply writes a batch's rows and folds them.
+func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+	var locked lockedTargets
+	if s.folder != nil {
+		ids := make([]string, len(b.rows))
+		for i := range b.rows {
+			ids[i] = b.rows[i].TargetID
+		}
+		var err error
+		if locked, err = s.folder.lock(ctx, tx, ids); err != nil {
+			return err
+		}
+	}
+	changes, err := s.writeRows(ctx, tx, b, 0, len(b.rows), tally)
+	if err != nil {
+		return fmt.Errorf("writing checks: %w", err)
+	}
+	if s.folder == nil {
 		return nil
 	}
-	inserted, merged, err := s.copyOrMerge(ctx, tx, b.rows[first:end])
+	if tally.Amended, err = s.folder.fold(ctx, tx, locked, changes, nil); err != nil {
+		return fmt.Errorf("folding checks: %w", err)
+	}
+	return nil
+}
+
+// writeRows writes the rows from first up to end, or finds those that PostgreSQL refuses by halving, and makes letters of
+// them. It gives the rows that are new or have changed.
+func (s *store) writeRows(ctx context.Context, tx pgx.Tx, b *batch, first, end int, tally *Tally) ([]change, error) {
+	if first == end {
+		return nil, nil
+	}
+	changes, merged, err := s.copyOrMerge(ctx, tx, b.rows[first:end], b.records[first:end])
 	if err == nil {
-		tally.Inserted += inserted
-		tally.Merged += merged
-		return nil
+		if merged {
+			tally.Merged += int64(len(changes))
+		} else {
+			tally.Inserted += int64(len(changes))
+		}
+		return changes, nil
 	}
 	if !refusesRow(err) {
-		return err
+		return nil, err
 	}
 	if end-first == 1 {
 		b.letters = append(b.letters, newLetter(b.records[first], fmt.Errorf("PostgreSQL refuses it: %w", err)))
-		return nil
+		return nil, nil
 	}
 	middle := first + (end-first)/2
-	if err := s.writeRows(ctx, tx, b, first, middle, tally); err != nil {
-		return err
+	if changes, err = s.writeRows(ctx, tx, b, first, middle, tally); err != nil {
+		return nil, err
 	}
-	return s.writeRows(ctx, tx, b, middle, end, tally)
+	more, err := s.writeRows(ctx, tx, b, middle, end, tally)
+	return append(changes, more...), err
 }
 
 // copyOrMerge copies straight into the table, which is the fastest way there is when every id is new, and merges when one
-// is not.
-func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) (inserted, merged int64, err error) {
-	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		inserted, err = s.queries.CopyChecks(ctx, savepoint, rows)
-		return err
-	})
-	if !isDuplicate(err) {
-		return inserted, 0, err
+// is not. A COPY that meets an id that is there leaves what it has written behind as dead rows, so some ids are looked up first.
+func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams, records []*kgo.Record) (changes []change, merged bool, err error) {
+	known := repeats(rows)
+	if !known {
+		err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
+			if known, err = s.queries.HasAnyCheck(ctx, savepoint, sample(rows)); err == nil && !known {
+				_, err = s.queries.CopyChecks(ctx, savepoint, rows)
+			}
+			return err
+		})
+	}
+	switch {
+	case err == nil && !known:
+		return newChecks(rows, records), false, nil
+	case err != nil && !isDuplicate(err):
+		return nil, false, err
 	}
 	// Outside the savepoint: to make it anew for every half that is refused leaves ever more of it in the catalogs.
 	if _, err := tx.Exec(ctx, queries.CreateIncomingChecks); err != nil {
-		return 0, 0, err
+		return nil, false, err
 	}
+	var written []db.MergeIncomingChecksRow
 	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		merged, err = s.merge(ctx, savepoint, rows)
+		written, err = s.merge(ctx, savepoint, rows)
 		return err
 	})
-	return 0, merged, err
+	if err != nil {
+		return nil, false, err
+	}
+	return mergedChecks(written, rows, records), true, nil
 }
 
-func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) (int64, error) {
+func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) ([]db.MergeIncomingChecksRow, error) {
 	// An earlier half of this transaction may have left its rows.
 	if _, err := tx.Exec(ctx, "DELETE FROM incoming_checks"); err != nil {
-		return 0, err
+		return nil, err
 	}
 	incoming := make([]db.CopyIncomingChecksParams, len(rows))
 	for i, r := range rows {
 		incoming[i] = db.CopyIncomingChecksParams(r)
 	}
 	if _, err := s.queries.CopyIncomingChecks(ctx, tx, incoming); err != nil {
-		return 0, err
+		return nil, err
 	}
 	return s.queries.MergeIncomingChecks(ctx, tx)
 }

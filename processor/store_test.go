@@ -23,7 +23,7 @@ func newStore(pool *pgxpool.Pool) *store {
 	partitions := &partitions{
 		pool: pool, queries: db.New(), retention: DefaultRetention, logger: slog.New(slog.DiscardHandler), now: time.Now,
 	}
-	return &store{pool: pool, queries: db.New(), partitions: partitions, days: make(map[time.Time]bool)}
+	return &store{pool: pool, queries: db.New(), partitions: partitions, folder: newFolder(db.New(), false), days: make(map[time.Time]bool)}
 }
 
 // writeAll writes rows as records of partition 0 of "t", from its stored offset on, in batches of the given sizes.
@@ -226,7 +226,7 @@ func TestACancelledBatchWritesNothingAtWhateverStatement(t *testing.T) {
 	pool := migrated(t)
 	storedOffset(t, pool, 0)
 	s := newStore(pool)
-	for cut := range 12 {
+	for cut := range 60 {
 		ctx, cancel := context.WithCancel(t.Context())
 		tracer.cancelAfter(cut, cancel)
 		_, err := s.write(ctx, testBatch(newEvents(5), 0))
@@ -241,8 +241,14 @@ func TestACancelledBatchWritesNothingAtWhateverStatement(t *testing.T) {
 		if rows, next := len(dump(t, pool)), storedOffset(t, pool, 0); rows != 0 || next != 0 {
 			t.Fatalf("cut at statement %d: %d rows and offset %d after %v", cut, rows, next, err)
 		}
+		for table, rows := range dumpFolds(t, pool) {
+			if len(rows) > 0 {
+				t.Fatalf("cut at statement %d: %s has %q", cut, table, rows)
+			}
+		}
 	}
 	if rows, next := len(dump(t, pool)), storedOffset(t, pool, 0); rows != 5 || next != 5 {
 		t.Errorf("uncut: got %d rows and offset %d, want 5 and 5", rows, next)
 	}
+	checkFolds(t, pool)
 }

@@ -3,3 +3,9 @@ SELECT ensure_checks_partition(sqlc.arg(day)::date);
 
 -- name: DropChecksPartitions :one
 SELECT drop_checks_partitions(sqlc.arg(before)::date);
+
+-- name: EnsureStripsPartition :one
+SELECT ensure_strips_partition(sqlc.arg(day)::date);
+
+-- name: DropStripsPartitions :one
+SELECT drop_strips_partitions(sqlc.arg(before)::date);

@@ -8,6 +8,7 @@ package db
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -69,6 +70,55 @@ func (b *AdvanceOffsetsBatchResults) QueryRow(f func(int, int64, error)) {
 }
 
 func (b *AdvanceOffsetsBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const deleteTransitions = `-- name: DeleteTransitions :batchexec
+DELETE FROM transitions WHERE target_id = $1 AND slot = $2
+`
+
+type DeleteTransitionsBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type DeleteTransitionsParams struct {
+	TargetID string
+	Slot     time.Time
+}
+
+func (q *Queries) DeleteTransitions(ctx context.Context, db DBTX, arg []DeleteTransitionsParams) *DeleteTransitionsBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.TargetID,
+			a.Slot,
+		}
+		batch.Queue(deleteTransitions, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &DeleteTransitionsBatchResults{br, len(arg), false}
+}
+
+func (b *DeleteTransitionsBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *DeleteTransitionsBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }
@@ -135,6 +185,166 @@ func (b *InsertDeadLettersBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const insertDefinition = `-- name: InsertDefinition :batchone
+INSERT INTO definitions AS kept (target_id, definition_version, defined_at, url, interval_ms, timeout_ms, down_after, down_of,
+    up_after, up_of, quorum, flap_transitions, flap_window_s, silent_after, definition)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (target_id, definition_version) DO UPDATE SET defined_at = excluded.defined_at
+WHERE excluded.defined_at < kept.defined_at
+RETURNING xmax = 0
+`
+
+type InsertDefinitionBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InsertDefinitionParams struct {
+	TargetID          string
+	DefinitionVersion string
+	DefinedAt         time.Time
+	URL               string
+	IntervalMs        int32
+	TimeoutMs         int32
+	DownAfter         int32
+	DownOf            int32
+	UpAfter           int32
+	UpOf              int32
+	Quorum            int32
+	FlapTransitions   int32
+	FlapWindowS       int32
+	SilentAfter       int32
+	Definition        string
+}
+
+// Tells whether the version is new. Of one version, which says the same each time, the earliest is kept.
+func (q *Queries) InsertDefinition(ctx context.Context, db DBTX, arg []InsertDefinitionParams) *InsertDefinitionBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.TargetID,
+			a.DefinitionVersion,
+			a.DefinedAt,
+			a.URL,
+			a.IntervalMs,
+			a.TimeoutMs,
+			a.DownAfter,
+			a.DownOf,
+			a.UpAfter,
+			a.UpOf,
+			a.Quorum,
+			a.FlapTransitions,
+			a.FlapWindowS,
+			a.SilentAfter,
+			a.Definition,
+		}
+		batch.Queue(insertDefinition, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &InsertDefinitionBatchResults{br, len(arg), false}
+}
+
+func (b *InsertDefinitionBatchResults) QueryRow(f func(int, bool, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var column_1 bool
+		if b.closed {
+			if f != nil {
+				f(t, column_1, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(&column_1)
+		if f != nil {
+			f(t, column_1, err)
+		}
+	}
+}
+
+func (b *InsertDefinitionBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const insertOutbox = `-- name: InsertOutbox :batchexec
+INSERT INTO outbox (event_id, target_id, definition_version, slot, "from", "to", cause_event_id, cause_location, failure,
+    failure_text, flapping, locations_down, locations_reporting, kind, incident_opened_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+`
+
+type InsertOutboxBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InsertOutboxParams struct {
+	EventID            string
+	TargetID           string
+	DefinitionVersion  string
+	Slot               time.Time
+	From               string
+	To                 string
+	CauseEventID       string
+	CauseLocation      string
+	Failure            *string
+	FailureText        *string
+	Flapping           bool
+	LocationsDown      int32
+	LocationsReporting int32
+	Kind               string
+	IncidentOpenedAt   *time.Time
+}
+
+func (q *Queries) InsertOutbox(ctx context.Context, db DBTX, arg []InsertOutboxParams) *InsertOutboxBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.EventID,
+			a.TargetID,
+			a.DefinitionVersion,
+			a.Slot,
+			a.From,
+			a.To,
+			a.CauseEventID,
+			a.CauseLocation,
+			a.Failure,
+			a.FailureText,
+			a.Flapping,
+			a.LocationsDown,
+			a.LocationsReporting,
+			a.Kind,
+			a.IncidentOpenedAt,
+		}
+		batch.Queue(insertOutbox, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &InsertOutboxBatchResults{br, len(arg), false}
+}
+
+func (b *InsertOutboxBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *InsertOutboxBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const markDeadLetters = `-- name: MarkDeadLetters :batchexec
 UPDATE dead_letters SET published = $4, unpublishable = $5
 WHERE topic = $1 AND partition = $2 AND record_offset = $3
@@ -187,6 +397,186 @@ func (b *MarkDeadLettersBatchResults) Exec(f func(int, error)) {
 }
 
 func (b *MarkDeadLettersBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const updateTargetStates = `-- name: UpdateTargetStates :batchexec
+UPDATE target_states SET state = $2, since = $3, event_id = $4, flapping_until = $5 WHERE target_id = $1
+`
+
+type UpdateTargetStatesBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type UpdateTargetStatesParams struct {
+	TargetID      string
+	State         string
+	Since         *time.Time
+	EventID       *string
+	FlappingUntil *time.Time
+}
+
+func (q *Queries) UpdateTargetStates(ctx context.Context, db DBTX, arg []UpdateTargetStatesParams) *UpdateTargetStatesBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.TargetID,
+			a.State,
+			a.Since,
+			a.EventID,
+			a.FlappingUntil,
+		}
+		batch.Queue(updateTargetStates, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &UpdateTargetStatesBatchResults{br, len(arg), false}
+}
+
+func (b *UpdateTargetStatesBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *UpdateTargetStatesBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const upsertAnnouncements = `-- name: UpsertAnnouncements :batchexec
+INSERT INTO announcements (target_id, state, slot) VALUES ($1, $2, $3)
+ON CONFLICT (target_id) DO UPDATE SET state = excluded.state, slot = excluded.slot
+`
+
+type UpsertAnnouncementsBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type UpsertAnnouncementsParams struct {
+	TargetID string
+	State    string
+	Slot     time.Time
+}
+
+func (q *Queries) UpsertAnnouncements(ctx context.Context, db DBTX, arg []UpsertAnnouncementsParams) *UpsertAnnouncementsBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.TargetID,
+			a.State,
+			a.Slot,
+		}
+		batch.Queue(upsertAnnouncements, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &UpsertAnnouncementsBatchResults{br, len(arg), false}
+}
+
+func (b *UpsertAnnouncementsBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *UpsertAnnouncementsBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const upsertTransitions = `-- name: UpsertTransitions :batchexec
+INSERT INTO transitions (target_id, slot, from_state, to_state, event_id, location, definition_version, flapping,
+    locations_down, locations_reporting, incident_opened_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (target_id, slot) DO UPDATE SET (from_state, to_state, event_id, location, definition_version, flapping,
+    locations_down, locations_reporting, incident_opened_at) = (excluded.from_state, excluded.to_state, excluded.event_id,
+    excluded.location, excluded.definition_version, excluded.flapping, excluded.locations_down, excluded.locations_reporting,
+    excluded.incident_opened_at)
+`
+
+type UpsertTransitionsBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type UpsertTransitionsParams struct {
+	TargetID           string
+	Slot               time.Time
+	FromState          string
+	ToState            string
+	EventID            string
+	Location           string
+	DefinitionVersion  string
+	Flapping           bool
+	LocationsDown      int32
+	LocationsReporting int32
+	IncidentOpenedAt   *time.Time
+}
+
+func (q *Queries) UpsertTransitions(ctx context.Context, db DBTX, arg []UpsertTransitionsParams) *UpsertTransitionsBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.TargetID,
+			a.Slot,
+			a.FromState,
+			a.ToState,
+			a.EventID,
+			a.Location,
+			a.DefinitionVersion,
+			a.Flapping,
+			a.LocationsDown,
+			a.LocationsReporting,
+			a.IncidentOpenedAt,
+		}
+		batch.Queue(upsertTransitions, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &UpsertTransitionsBatchResults{br, len(arg), false}
+}
+
+func (b *UpsertTransitionsBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *UpsertTransitionsBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }

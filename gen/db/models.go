@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+type Announcement struct {
+	Slot     time.Time
+	TargetID string
+	State    string
+}
+
 type Check struct {
 	EventID              string
 	Slot                 time.Time
@@ -50,6 +56,33 @@ type DeadLetter struct {
 	Unpublishable *string
 }
 
+type Definition struct {
+	DefinedAt         time.Time
+	IntervalMs        int32
+	TimeoutMs         int32
+	DownAfter         int32
+	DownOf            int32
+	UpAfter           int32
+	UpOf              int32
+	Quorum            int32
+	FlapTransitions   int32
+	FlapWindowS       int32
+	SilentAfter       int32
+	TargetID          string
+	DefinitionVersion string
+	URL               string
+	Definition        string
+}
+
+type Incident struct {
+	TargetID   string
+	OpenedAt   time.Time
+	OpenedBy   string
+	OpenedFrom string
+	ClosedAt   time.Time
+	ClosedBy   string
+}
+
 type IncomingCheck struct {
 	EventID              string
 	Slot                 time.Time
@@ -79,8 +112,97 @@ type IncomingCheck struct {
 	FailureText          *string
 }
 
+type LocationState struct {
+	Since       *time.Time
+	LastSlot    time.Time
+	LastEventID string
+	LastTotalUs *int32
+	TargetID    string
+	Location    string
+	State       string
+	LastOutcome string
+	Fold        []int64
+}
+
 type Offset struct {
 	Topic      string
 	Partition  int32
 	NextOffset int64
+}
+
+type Outbox struct {
+	Number             int64
+	EventID            string
+	TargetID           string
+	DefinitionVersion  string
+	Slot               time.Time
+	From               string
+	To                 string
+	CauseEventID       string
+	CauseLocation      string
+	Failure            *string
+	FailureText        *string
+	Flapping           bool
+	LocationsDown      int32
+	LocationsReporting int32
+	Kind               string
+	IncidentOpenedAt   *time.Time
+}
+
+type Rollup struct {
+	StartsAt time.Time
+	Up       int32
+	Degraded int32
+	Down     int32
+	Missed   int32
+	Gaps     int32
+	TargetID string
+	Location string
+	Span     string
+	Latency  []int64
+}
+
+type RollupMinute struct {
+	TargetID string
+	Location string
+	StartsAt interface{}
+	Up       int32
+	Degraded int32
+	Down     int32
+	Missed   int32
+	P50Us    interface{}
+	P95Us    interface{}
+	P99Us    interface{}
+}
+
+type Strip struct {
+	StartsAt          time.Time
+	IntervalMs        int32
+	TargetID          string
+	Location          string
+	DefinitionVersion string
+	Checks            []int64
+	Before            []int64
+}
+
+type TargetState struct {
+	Since         *time.Time
+	FlappingUntil *time.Time
+	EventID       *string
+	TargetID      string
+	State         string
+}
+
+type Transition struct {
+	Slot               time.Time
+	IncidentOpenedAt   *time.Time
+	EventID            string
+	LocationsDown      int32
+	LocationsReporting int32
+	Flapping           bool
+	TargetID           string
+	Location           string
+	DefinitionVersion  string
+	FromState          string
+	ToState            string
 }

@@ -21,6 +21,17 @@ func (q *Queries) DropChecksPartitions(ctx context.Context, db DBTX, before time
 	return drop_checks_partitions, err
 }
 
+const dropStripsPartitions = `-- name: DropStripsPartitions :one
+SELECT drop_strips_partitions($1::date)
+`
+
+func (q *Queries) DropStripsPartitions(ctx context.Context, db DBTX, before time.Time) (int32, error) {
+	row := db.QueryRow(ctx, dropStripsPartitions, before)
+	var drop_strips_partitions int32
+	err := row.Scan(&drop_strips_partitions)
+	return drop_strips_partitions, err
+}
+
 const ensureChecksPartition = `-- name: EnsureChecksPartition :one
 SELECT ensure_checks_partition($1::date)
 `
@@ -30,4 +41,15 @@ func (q *Queries) EnsureChecksPartition(ctx context.Context, db DBTX, day time.T
 	var ensure_checks_partition bool
 	err := row.Scan(&ensure_checks_partition)
 	return ensure_checks_partition, err
+}
+
+const ensureStripsPartition = `-- name: EnsureStripsPartition :one
+SELECT ensure_strips_partition($1::date)
+`
+
+func (q *Queries) EnsureStripsPartition(ctx context.Context, db DBTX, day time.Time) (bool, error) {
+	row := db.QueryRow(ctx, ensureStripsPartition, day)
+	var ensure_strips_partition bool
+	err := row.Scan(&ensure_strips_partition)
+	return ensure_strips_partition, err
 }
