@@ -4,11 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"webcheck/prober"
 )
 
 // given returns sources that hold these flags and variables and nothing else.
@@ -166,6 +169,7 @@ targets:
     body_matches: "^ok"
     max_redirects: 3
     labels: {team: web}
+    rules: {down: 3 of 5, up: 1 of 2, quorum: 2, flapping: 4 in 30m, silent_after: 6}
 `)
 	c, err := loadConfig(given(map[string]string{"config": file}, nil))
 	if err != nil {
@@ -173,8 +177,50 @@ targets:
 	}
 	got := c.Targets[0]
 	if got.ID != "site" || got.URL != "http://localhost/path" || got.Interval != 90*time.Second || got.Timeout != 2*time.Second ||
-		len(got.Status) != 2 || got.BodyMatches.String() != "^ok" || got.MaxRedirects != 3 || got.Labels["team"] != "web" {
+		len(got.Status) != 2 || got.BodyMatches.String() != "^ok" || got.MaxRedirects != 3 || got.Labels["team"] != "web" ||
+		got.Rules != (prober.Rules{DownAfter: 3, DownOf: 5, UpAfter: 1, UpOf: 2, Quorum: 2, FlapTransitions: 4, FlapWindow: 30 * time.Minute, SilentAfter: 6}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRulesThatAreNotWrittenAreTheDefaults(t *testing.T) {
+	for text, change := range map[string]func(*prober.Rules){
+		"rules:":                    func(*prober.Rules) {},
+		"rules: {quorum: majority}": func(*prober.Rules) {},
+		"rules: {up: 1  of  3}":     func(r *prober.Rules) { r.UpAfter, r.UpOf = 1, 3 },
+		"labels: {team: web}":       func(*prober.Rules) {},
+	} {
+		c, err := loadConfig(given(map[string]string{"config": writeConfig(t, "targets:\n  - id: site\n    url: http://localhost/\n    "+text+"\n")}, nil))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		want := prober.DefaultRules()
+		change(&want)
+		if got := c.Targets[0].Rules; got != want {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// TestADefinitionIsReadAsTheTargetThatItDefines puts the JSON of definitions into a file, of which JSON is a kind.
+func TestADefinitionIsReadAsTheTargetThatItDefines(t *testing.T) {
+	plain, full := prober.NewTarget("home", "https://example.com"), prober.NewTarget("shop", "https://example.com/a?b=<c>&d=\"e\"")
+	full.Interval, full.Timeout = 90*time.Second, 1500*time.Microsecond
+	full.Status = []prober.StatusRange{{Low: 200, High: 204}, {Low: 301, High: 301}}
+	full.BodyMatches = regexp.MustCompile(`(?i)"welcome" \\ <b>|ü\d+: # no`)
+	full.MaxRedirects = 0
+	full.Labels = map[string]string{"team": "web: \"a\"", "env": "<prod> & 'more'"}
+	full.Rules = prober.Rules{DownAfter: 3, DownOf: 5, UpAfter: 1, UpOf: 2, Quorum: 2, FlapTransitions: 4, FlapWindow: 90 * time.Second, SilentAfter: 6}
+	for _, target := range []prober.Target{plain, full} {
+		c, err := loadConfig(given(map[string]string{"config": writeConfig(t, `{"targets": [`+target.Definition()+`]}`)}, nil))
+		if err != nil {
+			t.Errorf("%s: %v", target.Definition(), err)
+			continue
+		}
+		if got := c.Targets[0]; got.Version() != target.Version() || got.Definition() != target.Definition() {
+			t.Errorf("got  %s\nwant %s", got.Definition(), target.Definition())
+		}
 	}
 }
 

@@ -288,12 +288,12 @@ func TestARefusedSchemaIsASentenceAndAHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &program{config: c}
-	_, _, err = p.schema(t.Context(), &services{client: client, registry: schemas.NewRegistry(client)})
+	_, err = p.schemaID(t.Context(), &services{client: client, registry: schemas.NewRegistry(client)}, schemas.CheckCompleted(schemas.TopicChecks))
 	wantSentence(t, err, "webcheck.checks-value", "use the build that wrote the newest schema")
 	t.Log(err)
 
 	c.Registry.AutoRegister = false
-	_, _, err = p.schema(t.Context(), &services{client: client, registry: schemas.NewRegistry(client)})
+	_, err = p.schemaID(t.Context(), &services{client: client, registry: schemas.NewRegistry(client)}, schemas.CheckCompleted(schemas.TopicChecks))
 	wantSentence(t, err, "webcheck.checks-value", "registry.auto_register")
 	t.Log(err)
 }

@@ -39,6 +39,12 @@ targets:
     # body_matches: "Example"  # a regular expression (RE2) that the first MiB of the body must match
     # max_redirects: 10
     # labels: {team: web}
+    # rules:                   # how the state follows from the checks
+    #   down: 2 of 3           # at a location, when 2 of its last 3 checks are down
+    #   up: 2 of 2             # back again, when 2 of its last 2 are not
+    #   quorum: majority       # of the locations that report, or how many must agree
+    #   flapping: 5 in 1h      # so many changes of state within that time
+    #   silent_after: 3        # intervals without a check until a location no longer counts
 `
 
 // exampleFile is a configuration file with every setting commented out, and one target.

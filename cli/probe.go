@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	urfave "github.com/urfave/cli/v2"
 
+	"webcheck/gen/event"
 	"webcheck/prober"
 	"webcheck/schemas"
 )
@@ -34,7 +35,7 @@ func (p *program) probeCommand() *urfave.Command {
 				return err
 			}
 			defer s.close()
-			if err := p.needTopics(c.Context, s, schemas.TopicChecks); err != nil {
+			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks); err != nil {
 				return err
 			}
 			return p.probe(c.Context, s, prober.Config{Targets: p.config.Targets})
@@ -42,11 +43,15 @@ func (p *program) probeCommand() *urfave.Command {
 	}
 }
 
-// probe runs a prober until ctx ends, and then until what it has in hand is written. What config does not have comes from
-// the configuration.
+// probe publishes the definitions of config's targets, and then runs a prober until ctx ends, and then until what it has in
+// hand is written. What config does not have comes from the configuration.
 func (p *program) probe(ctx context.Context, s *services, config prober.Config) error {
-	schema, id, err := p.schema(ctx, s)
+	schema := schemas.CheckCompleted(schemas.TopicChecks)
+	id, err := p.schemaID(ctx, s, schema)
 	if err != nil {
+		return err
+	}
+	if err := p.publishDefinitions(ctx, s, config.Targets); err != nil {
 		return err
 	}
 	client, err := kgo.NewClient(append(slices.Clone(s.kafka), prober.KafkaOpts()...)...)
@@ -68,4 +73,27 @@ func (p *program) probe(ctx context.Context, s *services, config prober.Config) 
 		return err
 	}
 	return worker.Run(ctx)
+}
+
+// publishDefinitions puts the definitions of targets into Kafka where it does not have them, within the time that a command
+// has to find its services.
+func (p *program) publishDefinitions(ctx context.Context, s *services, targets []prober.Target) error {
+	schema := schemas.TargetDefined(schemas.TopicTargets)
+	id, err := p.schemaID(ctx, s, schema)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.config.ConnectTimeout)
+	defer cancel()
+	definitions := prober.Definitions{
+		Kafka: s.kafka, Topic: schemas.TopicTargets,
+		Encoder: schemas.NewEncoderOf[event.TargetDefined](schema, id),
+		Decoder: schemas.NewDecoderOf[event.TargetDefined](s.registry, schema),
+	}
+	published, err := definitions.Publish(ctx, targets)
+	if err != nil {
+		return fmt.Errorf("publishing the definitions of targets: %w", err)
+	}
+	p.logger.Info("definitions published", "targets", published)
+	return nil
 }

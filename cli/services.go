@@ -110,19 +110,18 @@ func (p *program) reachDatabase(ctx context.Context, s *services, found string) 
 	return p.config.reachPostgres(ctx, s.pool)
 }
 
-// schema returns this build's schema under the topic of checks and its id, registering it where the configuration allows.
-func (p *program) schema(ctx context.Context, s *services) (*schemas.Schema, int, error) {
-	schema := schemas.CheckCompleted(schemas.TopicChecks)
+// schemaID returns the id of schema, one of this build's, registering it where the configuration allows.
+func (p *program) schemaID(ctx context.Context, s *services, schema *schemas.Schema) (int, error) {
 	if p.config.Registry.AutoRegister {
 		id, err := s.registry.Register(ctx, schema)
 		if errors.Is(err, schemas.ErrIncompatible) {
 			err = withHint(err, "this build's events would break what is written already, or a reader that still runs; use the build that wrote the newest schema")
 		}
-		return schema, id, err
+		return id, err
 	}
 	id, err := s.registry.LookUp(ctx, schema)
 	if errors.Is(err, schemas.ErrNotRegistered) {
 		err = withHint(err, "register it with registry.auto_register set to true, or let whoever keeps the registry do so")
 	}
-	return schema, id, err
+	return id, err
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // targetKeys are the keys of a target in the file, in the order of the example.
-var targetKeys = []string{"id", "url", "interval", "timeout", "expect_status", "body_matches", "max_redirects", "labels"}
+var targetKeys = []string{"id", "url", "interval", "timeout", "expect_status", "body_matches", "max_redirects", "labels", "rules"}
 
 // targetReader reads one target; its faults go to the document.
 type targetReader struct {
@@ -66,6 +66,9 @@ func (r *targetReader) key(key string, at *token.Token, value ast.Node) {
 		r.readStatus(field, at, value)
 	case "labels":
 		r.readLabels(field, value)
+	case "rules":
+		r.readRules(field, value)
+		return // each rule has a place and faults of its own
 	default:
 		if text := r.d.scalar(value, at, field); len(r.d.faults) == before {
 			r.readScalar(key, field, text)
@@ -171,7 +174,10 @@ func (r *targetReader) validate(start *token.Token) {
 		r.target.Timeout = prober.DefaultTimeoutFor(r.target.Interval)
 	}
 	for _, fault := range r.target.Validate() {
-		key, _, _ := strings.Cut(fault.Field, ".")
+		key := fault.Field // that of a rule, else that of the target
+		if r.places[key] == nil {
+			key, _, _ = strings.Cut(key, ".")
+		}
 		at := r.places[key]
 		switch {
 		case r.bad[key]:

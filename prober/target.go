@@ -59,6 +59,8 @@ type Target struct {
 	MaxRedirects int
 	// Labels are for people; the prober only counts them into the version.
 	Labels map[string]string
+	// Rules say how the target's state follows from its checks; the prober publishes them and counts them into the version.
+	Rules Rules
 }
 
 // StatusRange is a range of HTTP status codes, both ends included.
@@ -84,7 +86,7 @@ func NewTarget(id, url string) Target {
 	return Target{
 		ID: id, URL: url,
 		Interval: DefaultInterval, Timeout: DefaultTimeoutFor(DefaultInterval),
-		Status: DefaultStatus(), MaxRedirects: DefaultMaxRedirects,
+		Status: DefaultStatus(), MaxRedirects: DefaultMaxRedirects, Rules: DefaultRules(),
 	}
 }
 

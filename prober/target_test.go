@@ -51,7 +51,20 @@ func TestValidateNamesTheFieldOfEachFault(t *testing.T) {
 		"label key bad":            {func(t *Target) { t.Labels = map[string]string{"Team A": "x"} }, "labels"},
 		"label value not UTF-8":    {func(t *Target) { t.Labels = map[string]string{"team": "\xff"} }, "labels.team"},
 		"label value too long":     {func(t *Target) { t.Labels = map[string]string{"team": strings.Repeat("x", MaxLabelBytes+1)} }, "labels.team"},
-		"everything wrong at once": {func(t *Target) { *t = Target{} }, "id url interval timeout expect_status"},
+		"down after none":          {func(t *Target) { t.Rules.DownAfter = 0 }, "rules.down"},
+		"down after more than of":  {func(t *Target) { t.Rules.DownAfter = 4 }, "rules.down"},
+		"down of too many":         {func(t *Target) { t.Rules.DownOf = 21 }, "rules.down"},
+		"up after none":            {func(t *Target) { t.Rules.UpAfter = -1 }, "rules.up"},
+		"quorum negative":          {func(t *Target) { t.Rules.Quorum = -1 }, "rules.quorum"},
+		"quorum too large":         {func(t *Target) { t.Rules.Quorum = 101 }, "rules.quorum"},
+		"flapping at one":          {func(t *Target) { t.Rules.FlapTransitions = 1 }, "rules.flapping"},
+		"flapping at too many":     {func(t *Target) { t.Rules.FlapTransitions = 101 }, "rules.flapping"},
+		"flapping window short":    {func(t *Target) { t.Rules.FlapWindow = 59 * time.Second }, "rules.flapping"},
+		"flapping window long":     {func(t *Target) { t.Rules.FlapWindow = 24*time.Hour + time.Second }, "rules.flapping"},
+		"flapping window in ms":    {func(t *Target) { t.Rules.FlapWindow += time.Millisecond }, "rules.flapping"},
+		"silent at once":           {func(t *Target) { t.Rules.SilentAfter = 1 }, "rules.silent_after"},
+		"never silent":             {func(t *Target) { t.Rules.SilentAfter = 101 }, "rules.silent_after"},
+		"everything wrong at once": {func(t *Target) { *t = Target{} }, "id url interval timeout expect_status rules.down rules.up rules.flapping rules.flapping rules.silent_after"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := NewTarget("home", "https://example.com")
@@ -70,6 +83,19 @@ func TestValidateNamesTheFieldOfEachFault(t *testing.T) {
 	}
 }
 
+func TestValidateAcceptsTheBoundsOfRules(t *testing.T) {
+	for _, rules := range []Rules{
+		{DownAfter: 1, DownOf: 1, UpAfter: 1, UpOf: 1, FlapTransitions: 2, FlapWindow: time.Minute, SilentAfter: 2},
+		{DownAfter: 20, DownOf: 20, UpAfter: 20, UpOf: 20, Quorum: 100, FlapTransitions: 100, FlapWindow: 24 * time.Hour, SilentAfter: 100},
+	} {
+		target := NewTarget("home", "https://example.com")
+		target.Rules = rules
+		if faults := target.Validate(); len(faults) > 0 {
+			t.Errorf("%+v: %v", rules, faults)
+		}
+	}
+}
+
 func TestDefaultTimeoutFitsTheInterval(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{time.Hour: DefaultTimeout, time.Second: time.Second} {
 		if got := DefaultTimeoutFor(interval); got != want {
@@ -84,9 +110,15 @@ func TestVersionNeverChanges(t *testing.T) {
 	full.BodyMatches = regexp.MustCompile(`(?i)welcome`)
 	full.Status = []StatusRange{{401, 401}, {200, 299}}
 	full.Labels = map[string]string{"team": "web", "env": "prod"}
+	strict := NewTarget("home", "https://example.com")
+	strict.Rules = Rules{DownAfter: 1, DownOf: 4, UpAfter: 3, UpOf: 5, Quorum: 2, FlapTransitions: 6, FlapWindow: 2 * time.Hour, SilentAfter: 7}
+	one := NewTarget("home", "https://example.com")
+	one.Rules.Quorum = 2
 	for want, target := range map[string]Target{
-		"b93f4bb510ba": NewTarget("home", "https://example.com"),
+		"b93f4bb510ba": NewTarget("home", "https://example.com"), // as before there were rules
 		"91cfd0089c7e": full,
+		"17d041992470": strict,
+		"673e2442ae2b": one,
 	} {
 		if got := target.Version(); got != want {
 			t.Errorf("%s: version %s, want %s", target.ID, got, want)
@@ -106,6 +138,14 @@ func TestVersionDependsOnEveryFieldAndNotOnOrder(t *testing.T) {
 		"body":        func(t *Target) { t.BodyMatches = regexp.MustCompile("") },
 		"redirects":   func(t *Target) { t.MaxRedirects = 0 },
 		"label":       func(t *Target) { t.Labels = map[string]string{"a": "bc"} },
+		"down after":  func(t *Target) { t.Rules.DownAfter = 1 },
+		"down of":     func(t *Target) { t.Rules.DownOf = 4 },
+		"up after":    func(t *Target) { t.Rules.UpAfter = 1 },
+		"up of":       func(t *Target) { t.Rules.UpOf = 4 },
+		"quorum":      func(t *Target) { t.Rules.Quorum = 1 },
+		"flapping":    func(t *Target) { t.Rules.FlapTransitions = 4 },
+		"window":      func(t *Target) { t.Rules.FlapWindow = 2 * time.Hour },
+		"silent":      func(t *Target) { t.Rules.SilentAfter = 4 },
 		"another cut": func(t *Target) { t.Labels = map[string]string{"ab": "c"} },
 	} {
 		target := base

@@ -15,7 +15,7 @@ import (
 // FieldError is one fault of a target.
 type FieldError struct {
 	// Field is the name of the field in the configuration file: id, url, interval, timeout, expect_status, body_matches,
-	// max_redirects, labels or labels.<key>.
+	// max_redirects, labels, labels.<key> or rules.<key>.
 	Field string
 	// Message goes on after the field's name: "is 50ms; it must be at least 100ms". It never holds the URL.
 	Message string
@@ -52,6 +52,7 @@ func (t Target) Validate() []FieldError {
 		f.add("max_redirects", "is %d; it must be from 0 to %d", t.MaxRedirects, MaxRedirectLimit)
 	}
 	t.validateLabels(&f)
+	t.Rules.validate(&f)
 	return f
 }
 

@@ -37,6 +37,7 @@ func (t Target) Version() string {
 		line("label", key)
 		line("value", t.Labels[key])
 	}
+	t.Rules.versionLines(line)
 	hash := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(hash[:6])
 }
