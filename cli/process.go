@@ -24,7 +24,7 @@ func (p *program) processCommand() *urfave.Command {
 				return err
 			}
 			defer s.close()
-			if err := p.needTopics(c.Context, s, schemas.TopicChecks, schemas.TopicDead); err != nil {
+			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks, schemas.TopicTransitions, schemas.TopicDead); err != nil {
 				return err
 			}
 			worker, err := p.newProcessor(s, nil)
@@ -45,6 +45,7 @@ func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*pro
 		StopTimeout:  p.config.Processor.StopTimeout,
 		Kafka:        s.kafka,
 		Registry:     s.registry,
+		AutoRegister: p.config.Registry.AutoRegister,
 		Pool:         s.pool,
 		Logger:       p.logger,
 		OnBatch:      onBatch,

@@ -27,9 +27,9 @@ type announcement struct {
 // announce puts into the outbox what is news: transitions after the last one told whose check is in this batch and came in time.
 // Where what was told last is then not the state of the target, late data have changed it, and a correction says so. What has
 // been told stays told: these tables depend on what came when, unlike the folds.
-func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, stored storedTransitions) error {
+func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, stored storedTransitions) (n int, err error) {
 	if len(stored) == 0 {
-		return nil
+		return 0, nil
 	}
 	var ids []string
 	for _, t := range folds {
@@ -39,7 +39,7 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 	}
 	rows, err := f.queries.ListAnnouncements(ctx, tx, ids)
 	if err != nil {
-		return fmt.Errorf("reading what was announced: %w", err)
+		return 0, fmt.Errorf("reading what was announced: %w", err)
 	}
 	told := make(map[string]announcement, len(rows))
 	for _, row := range rows {
@@ -66,16 +66,16 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 		announced = append(announced, db.UpsertAnnouncementsParams{TargetID: t.id, State: newest.To, Slot: newest.Slot})
 	}
 	if len(events) == 0 {
-		return nil
+		return 0, nil
 	}
 	var errs []error
 	each := func(_ int, err error) { errs = append(errs, err) }
 	f.queries.InsertOutbox(ctx, tx, events).Exec(each)
 	f.queries.UpsertAnnouncements(ctx, tx, announced).Exec(each)
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("announcing transitions: %w", err)
+		return 0, fmt.Errorf("announcing transitions: %w", err)
 	}
-	return nil
+	return len(events), nil
 }
 
 // news lists what is to be told after last, oldest first.
@@ -88,7 +88,7 @@ func (f *targetFold) news(last announcement) []event.TargetTransitioned {
 			continue
 		}
 		e := t.event(f.id, event.TransitionKindNews)
-		e.Failure, e.FailureText = cause.failure, cause.failureText
+		e.Failure, e.FailureText = cause.failure, boundedText(cause.failureText)
 		news = append(news, e)
 		last = announcement{state: t.to, slot: t.slotMs}
 	}
@@ -132,4 +132,13 @@ func (t *transition) event(target string, kind event.TransitionKind) event.Targe
 	}
 	e.EventID = schemas.TransitionID(target, e.From, e.To, e.Slot)
 	return e
+}
+
+// boundedText keeps a foreign writer's text within what an event may have.
+func boundedText(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	bounded := storableText(*text, schemas.MaxFailureTextBytes)
+	return &bounded
 }

@@ -55,44 +55,50 @@ func (f *folder) lock(ctx context.Context, tx pgx.Tx, ids []string) (lockedTarge
 	return locked, nil
 }
 
+// Folded counts what became of checks.
+type Folded struct {
+	Amended   int // folds of a target at a location that a late check changed from before its last one on
+	Announced int // transitions that are on their way to their topic
+}
+
 // fold folds changes of locked targets. redefined has the moments, in milliseconds, from which targets are to be folded again
-// for another reason. amended is how many locations had folds before the moment from which they were folded again.
-func (f *folder) fold(ctx context.Context, tx pgx.Tx, locked lockedTargets, changes []change, redefined map[string]int64) (amended int, err error) {
+// for another reason.
+func (f *folder) fold(ctx context.Context, tx pgx.Tx, locked lockedTargets, changes []change, redefined map[string]int64) (n Folded, err error) {
 	folds := collect(changes, redefined)
 	if len(folds) == 0 {
-		return 0, nil
+		return n, nil
 	}
 	if err := f.load(ctx, tx, folds); err != nil {
-		return 0, err
+		return n, err
 	}
 	stored, err := f.recall(ctx, tx, folds, locked)
 	if err != nil {
-		return 0, err
+		return n, err
 	}
 	for _, t := range folds {
 		of := f.rulesFor(t.id)
 		for _, location := range t.tracks {
 			location.prepare(of)
 			if location.late() {
-				amended++
+				n.Amended++
 			}
 		}
 		t.run(of)
 	}
 	if err := f.recallEarlier(ctx, tx, folds, stored); err != nil {
-		return 0, err
+		return n, err
 	}
 	for _, t := range folds {
 		t.markFlapping(f.rulesFor(t.id))
 	}
 	w := &foldWriter{queries: f.queries, tx: tx}
 	if err := w.write(ctx, folds, locked, stored); err != nil {
-		return 0, err
+		return n, err
 	}
 	if !f.silent {
-		err = f.announce(ctx, tx, folds, stored)
+		n.Announced, err = f.announce(ctx, tx, folds, stored)
 	}
-	return amended, err
+	return n, err
 }
 
 // collect groups changes by target, in the order of targets.

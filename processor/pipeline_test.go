@@ -30,6 +30,8 @@ type pipeline struct {
 	kafka       *testservices.KafkaService
 	client      *kgo.Client
 	topic, dead string
+	targets     string // topic of definitions
+	transitions string
 	registry    string // its URL
 	encoder     *schemas.Encoder
 	postgres    string // its URL
@@ -42,7 +44,8 @@ func newPipeline(t *testing.T, partitions int32) *pipeline {
 	kafka := testservices.Kafka(t)
 	p := &pipeline{
 		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: testservices.Postgres(t).URL,
-		topic: kafka.Topic(t, "checks", partitions), dead: kafka.Topic(t, "dead", 1), logs: new(logLines),
+		topic: kafka.Topic(t, "checks", partitions), dead: kafka.Topic(t, "dead", 1),
+		targets: kafka.Topic(t, "targets", 1), transitions: kafka.Topic(t, "transitions", 1), logs: new(logLines),
 	}
 	p.pool = connect(t, p.postgres)
 	if _, err := Migrate(t.Context(), p.pool); err != nil {
@@ -116,7 +119,7 @@ func (p *pipeline) start(change func(*Config)) *running {
 	p.t.Helper()
 	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1000)}
 	cfg := Config{
-		Topic: p.topic, DeadTopic: p.dead, Group: p.topic, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool,
+		Topic: p.topic, DeadTopic: p.dead, TargetsTopic: p.targets, TransitionsTopic: p.transitions, AutoRegister: true, Group: p.topic, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool,
 		Logger: slog.New(p.logs), OnBatch: func(tally Tally) { r.batches <- tally },
 	}
 	if change != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"webcheck/gen/db"
+	"webcheck/gen/event"
 	"webcheck/schemas"
 )
 
@@ -45,8 +46,9 @@ const (
 
 // Config is what a Processor needs. The zero value of a field that has a default means the default.
 type Config struct {
-	// Topic is read; DeadTopic gets what can't be applied. Zero: schemas.TopicChecks, schemas.TopicDead.
-	Topic, DeadTopic string
+	// Topic is read, and TargetsTopic for the rules by which it is folded; TransitionsTopic gets the news, and DeadTopic what
+	// can't be applied. Zero: schemas.TopicChecks, TopicTargets, TopicTransitions, TopicDead.
+	Topic, TargetsTopic, TransitionsTopic, DeadTopic string
 	// Group is the consumer group; the processors in it share the partitions. Zero: DefaultGroup.
 	Group string
 	// Name, if any, is this processor's own in its group and stays the same over restarts: one that was killed then takes
@@ -66,7 +68,9 @@ type Config struct {
 	Kafka []kgo.Opt
 	// Registry has the writers' schemas. Required.
 	Registry *schemas.Registry
-	// Pool reaches the database. At least three connections: batches, dead letters, partitions. Required.
+	// AutoRegister lets the schema of transitions be registered; otherwise it is only looked up.
+	AutoRegister bool
+	// Pool reaches the database. At least four connections: batches, definitions, dead letters, transitions. Required.
 	Pool *pgxpool.Pool
 	// Logger gets lifecycle steps and outages. Nil discards.
 	Logger *slog.Logger
@@ -76,14 +80,16 @@ type Config struct {
 
 // Processor folds one topic into one database. Make it with New.
 type Processor struct {
-	cfg        Config
-	logger     *slog.Logger
-	queries    *db.Queries
-	reader     *reader
-	partitions *partitions
-	publisher  *publisher
-	brokers    *brokers
-	outage     outage
+	cfg         Config
+	logger      *slog.Logger
+	queries     *db.Queries
+	reader      *reader
+	partitions  *partitions
+	letters     *publisher
+	transitions *publisher
+	definitions *definitions
+	brokers     *brokers
+	outage      outage
 	// batchRecords is the most records of the next batch: BatchRecords, or fewer after one that took too long.
 	batchRecords int
 }
@@ -97,18 +103,27 @@ func New(cfg Config) (*Processor, error) {
 	queries := db.New()
 	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, logger: cfg.Logger, now: time.Now}
 	decoder := schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic))
-	return &Processor{
-		cfg:        cfg,
-		logger:     cfg.Logger,
-		queries:    queries,
-		reader:     &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
-		partitions: partitions,
-		publisher:  newPublisher(cfg, queries),
-		brokers:    newBrokers(cfg.Logger),
-		outage:     outage{logger: cfg.Logger, doing: "processing"},
+	letters := &letterOutbox{topic: cfg.DeadTopic, pool: cfg.Pool, queries: queries, logger: cfg.Logger}
+	transitions := &transitionOutbox{topic: cfg.TransitionsTopic, pool: cfg.Pool, queries: queries, registry: cfg.Registry, register: cfg.AutoRegister}
+	p := &Processor{
+		cfg:         cfg,
+		logger:      cfg.Logger,
+		queries:     queries,
+		reader:      &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
+		partitions:  partitions,
+		letters:     newPublisher(cfg, "publishing dead letters", letters.publishSome),
+		transitions: newPublisher(cfg, "publishing transitions", transitions.publishSome),
+		brokers:     newBrokers(cfg.Logger),
+		outage:      outage{logger: cfg.Logger, doing: "processing"},
 
 		batchRecords: cfg.BatchRecords,
-	}, nil
+	}
+	p.definitions = &definitions{
+		topic: cfg.TargetsTopic, kafka: cfg.Kafka, store: p.newStore(), buried: p.letters.wake,
+		decoder: schemas.NewDecoderOf[event.TargetDefined](cfg.Registry, schemas.TargetDefined(cfg.TargetsTopic)),
+		outage:  outage{logger: cfg.Logger, doing: "reading definitions"},
+	}
+	return p, nil
 }
 
 func (p *Processor) newStore() *store {
@@ -126,8 +141,8 @@ func (c *Config) check() error {
 	}
 	if c.Pool == nil {
 		errs = append(errs, errors.New("no database"))
-	} else if c.Pool.Config().MaxConns < 3 {
-		errs = append(errs, errors.New("the database pool has fewer than 3 connections"))
+	} else if c.Pool.Config().MaxConns < 4 {
+		errs = append(errs, errors.New("the database pool has fewer than 4 connections"))
 	}
 	if len(c.Kafka) == 0 {
 		errs = append(errs, errors.New("no Kafka"))
@@ -147,6 +162,12 @@ func (c *Config) check() error {
 func (c *Config) setDefaults() {
 	if c.Topic == "" {
 		c.Topic = schemas.TopicChecks
+	}
+	if c.TargetsTopic == "" {
+		c.TargetsTopic = schemas.TopicTargets
+	}
+	if c.TransitionsTopic == "" {
+		c.TransitionsTopic = schemas.TopicTransitions
 	}
 	if c.DeadTopic == "" {
 		c.DeadTopic = schemas.TopicDead
@@ -172,7 +193,11 @@ func (c *Config) setDefaults() {
 // of Kafka, the registry and PostgreSQL; only a PermanentError, or tables that do not fit, makes it return before.
 func (p *Processor) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.publisher.run(ctx) })
+	group.Go(func() error { return p.letters.run(ctx) })
+	if !p.cfg.WithoutFolds {
+		group.Go(func() error { return p.transitions.run(ctx) })
+		group.Go(func() error { return p.definitions.run(ctx) })
+	}
 	group.Go(func() error { return p.partitions.run(ctx) })
 	group.Go(func() error { return p.keepProcessing(ctx) })
 	return group.Wait()

@@ -2,60 +2,47 @@ package processor
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"webcheck/gen/db"
 )
 
-// Bounds of publishing dead letters.
+// Bounds of publishing.
 const (
-	// publishLetters is how many letters are held in memory at once; each may be as large as a record can be.
-	publishLetters = 20
-	// publishEvery is how often letters are looked for that another processor recorded and did not get to publish.
+	// publishEvery is how often is looked for what another processor recorded and did not get to publish.
 	publishEvery = 15 * time.Second
-	// publishTimeout keeps letters from being locked for longer when Kafka is away.
+	// publishTimeout keeps rows from being locked for longer when Kafka is away.
 	publishTimeout = 10 * time.Second
 	// publishMaxBytes is over the largest record a broker takes unless told otherwise, with the headers that a letter adds:
 	// the broker decides what is too large.
 	publishMaxBytes = 32 << 20
 )
 
-// publisher brings dead letters from PostgreSQL to Kafka: at least once, oldest first. A letter that is published twice
-// has the same origin headers both times.
+// publisher brings what a batch has left in PostgreSQL to Kafka: at least once.
 type publisher struct {
-	topic   string
-	kafka   []kgo.Opt
-	pool    *pgxpool.Pool
-	queries *db.Queries
-	logger  *slog.Logger
-	outage  outage
-	stop    time.Duration
-	woken   chan struct{}
+	// some publishes the oldest of what there is, and says whether there may be more.
+	some   func(ctx context.Context, client *kgo.Client) (more bool, err error)
+	doing  string // what an outage holds up
+	kafka  []kgo.Opt
+	outage outage
+	stop   time.Duration
+	woken  chan struct{}
 }
 
-func newPublisher(cfg Config, queries *db.Queries) *publisher {
+func newPublisher(cfg Config, doing string, some func(context.Context, *kgo.Client) (bool, error)) *publisher {
 	return &publisher{
-		topic:   cfg.DeadTopic,
-		kafka:   cfg.Kafka,
-		pool:    cfg.Pool,
-		queries: queries,
-		logger:  cfg.Logger,
-		outage:  outage{logger: cfg.Logger, doing: "publishing dead letters"},
-		stop:    cfg.StopTimeout,
-		woken:   make(chan struct{}, 1),
+		some:   some,
+		doing:  doing,
+		kafka:  cfg.Kafka,
+		outage: outage{logger: cfg.Logger, doing: doing},
+		stop:   cfg.StopTimeout,
+		woken:  make(chan struct{}, 1),
 	}
 }
 
-// wake says that there are letters to publish.
+// wake says that there is something to publish.
 func (p *publisher) wake() {
 	select {
 	case p.woken <- struct{}{}:
@@ -66,9 +53,9 @@ func (p *publisher) wake() {
 // run publishes until ctx ends. What it has not published then waits in PostgreSQL for the next run of any processor.
 func (p *publisher) run(ctx context.Context) error {
 	client, err := kgo.NewClient(append(slices.Clone(p.kafka), kgo.ProducerBatchMaxBytes(publishMaxBytes),
-		kgo.AllowIdempotentProduceCancellation())...) // a letter may be twice in its topic, and a stop may not wait for Kafka
+		kgo.AllowIdempotentProduceCancellation())...) // a record may be twice in its topic, and a stop may not wait for Kafka
 	if err != nil {
-		return &PermanentError{Err: fmt.Errorf("making the Kafka client for dead letters: %w", err)}
+		return &PermanentError{Err: fmt.Errorf("making the Kafka client for %s: %w", p.doing, err)}
 	}
 	defer client.Close()
 	pauses := newPauses()
@@ -99,58 +86,17 @@ func (p *publisher) run(ctx context.Context) error {
 
 func (p *publisher) publishAll(ctx context.Context, client *kgo.Client) error {
 	for {
-		n, err := p.publishSome(ctx, client)
-		if n < publishLetters || err != nil || ctx.Err() != nil {
+		more, err := p.publishSome(ctx, client)
+		if !more || err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// publishSome publishes the oldest letters and marks them in the transaction that locks them against other publishers.
-func (p *publisher) publishSome(ctx context.Context, client *kgo.Client) (n int, err error) {
+func (p *publisher) publishSome(ctx context.Context, client *kgo.Client) (more bool, err error) {
 	ctx, cancel := outlive(ctx, p.stop)
 	defer cancel()
 	ctx, cancelTimeout := context.WithTimeout(ctx, publishTimeout)
 	defer cancelTimeout()
-	err = pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
-		rows, err := p.queries.LockUnpublishedDeadLetters(ctx, tx, publishLetters)
-		if err != nil {
-			return fmt.Errorf("reading dead letters: %w", err)
-		}
-		n = len(rows)
-		marks := make([]db.MarkDeadLettersParams, 0, n)
-		for _, row := range rows {
-			mark, err := p.publish(ctx, client, letter(row))
-			if err != nil {
-				return err
-			}
-			marks = append(marks, mark)
-		}
-		var errs []error
-		p.queries.MarkDeadLetters(ctx, tx, marks).Exec(func(_ int, err error) { errs = append(errs, err) })
-		return errors.Join(errs...)
-	})
-	return n, err
-}
-
-// publish sends one letter and waits for its acknowledgement. A letter that Kafka will never take stays in PostgreSQL and
-// is said once; an error is trouble that passes.
-func (p *publisher) publish(ctx context.Context, client *kgo.Client, l letter) (db.MarkDeadLettersParams, error) {
-	mark := db.MarkDeadLettersParams{Topic: l.Topic, Partition: l.Partition, RecordOffset: l.RecordOffset}
-	record, err := l.record(p.topic)
-	if err == nil {
-		err = client.ProduceSync(ctx, record).FirstErr()
-	}
-	switch {
-	case err == nil:
-		mark.Published = true
-	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord), errors.Is(err, errHeaders):
-		reason := storableText(err.Error(), maxCauseBytes)
-		mark.Unpublishable = &reason
-		p.logger.Error("dead letter stays in PostgreSQL, its topic refuses it", "position", l.position().String(),
-			"topic", p.topic, "error", err)
-	default:
-		return mark, fmt.Errorf("publishing the dead letter of %v: %w", l.position(), err)
-	}
-	return mark, nil
+	return p.some(ctx, client)
 }

@@ -221,7 +221,10 @@ func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
 		s.logger.Error("record is a dead letter", "position", l.position().String(), "cause", l.Cause)
 	}
 	if tally.Dead > 0 {
-		s.publisher.wake()
+		s.letters.wake()
+	}
+	if tally.Announced > 0 {
+		s.transitions.wake()
 	}
 	if s.cfg.OnBatch != nil {
 		s.cfg.OnBatch(tally)

@@ -20,7 +20,7 @@ type Tally struct {
 	Inserted int64 // rows that are new
 	Merged   int64 // rows written by a merge: new ones beside a repeated id, and rows that a check before them replaced
 	Dead     int   // dead letters
-	Amended  int   // folds of a target at a location that a late check changed from before its last one on
+	Folded
 }
 
 // store writes batches. It is used by one goroutine at a time.
@@ -98,7 +98,7 @@ func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) er
 	if s.folder == nil {
 		return nil
 	}
-	if tally.Amended, err = s.folder.fold(ctx, tx, locked, changes, nil); err != nil {
+	if tally.Folded, err = s.folder.fold(ctx, tx, locked, changes, nil); err != nil {
 		return fmt.Errorf("folding checks: %w", err)
 	}
 	return nil
@@ -182,7 +182,7 @@ func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams
 	return s.queries.MergeIncomingChecks(ctx, tx)
 }
 
-func (s *store) writeLetters(ctx context.Context, tx pgx.Tx, letters []letter) error {
+func (s *store) writeLetters(ctx context.Context, tx db.DBTX, letters []letter) error {
 	if len(letters) == 0 {
 		return nil
 	}

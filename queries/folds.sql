@@ -121,3 +121,13 @@ FROM (SELECT unnest(@targets::text[]) AS target_id, unnest(@versions::text[]) AS
 JOIN location_states AS l ON l.target_id = wanted.target_id
 JOIN strips AS s ON s.target_id = l.target_id AND s.location = l.location AND s.definition_version = wanted.definition_version
 GROUP BY l.target_id;
+
+-- name: TryLockOutbox :one
+-- One publisher at a time, until its transaction ends, so that the order of numbers is the order in the topic.
+SELECT pg_try_advisory_xact_lock('outbox'::regclass::oid::bigint);
+
+-- name: ListOutbox :many
+SELECT * FROM outbox ORDER BY number LIMIT @up_to;
+
+-- name: DeleteOutbox :exec
+DELETE FROM outbox WHERE number = ANY (@numbers::bigint[]);

@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+const deleteOutbox = `-- name: DeleteOutbox :exec
+DELETE FROM outbox WHERE number = ANY ($1::bigint[])
+`
+
+func (q *Queries) DeleteOutbox(ctx context.Context, db DBTX, numbers []int64) error {
+	_, err := db.Exec(ctx, deleteOutbox, numbers)
+	return err
+}
+
 const deleteRollups = `-- name: DeleteRollups :exec
 DELETE FROM rollups AS r
 USING (SELECT unnest($1::text[]) AS target_id, unnest($2::text[]) AS location, unnest($3::text[]) AS span,
@@ -228,6 +237,47 @@ func (q *Queries) ListLocationStates(ctx context.Context, db DBTX, targets []str
 	return items, nil
 }
 
+const listOutbox = `-- name: ListOutbox :many
+SELECT number, event_id, target_id, definition_version, slot, "from", "to", cause_event_id, cause_location, failure, failure_text, flapping, locations_down, locations_reporting, kind, incident_opened_at FROM outbox ORDER BY number LIMIT $1
+`
+
+func (q *Queries) ListOutbox(ctx context.Context, db DBTX, upTo int32) ([]Outbox, error) {
+	rows, err := db.Query(ctx, listOutbox, upTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Outbox
+	for rows.Next() {
+		var i Outbox
+		if err := rows.Scan(
+			&i.Number,
+			&i.EventID,
+			&i.TargetID,
+			&i.DefinitionVersion,
+			&i.Slot,
+			&i.From,
+			&i.To,
+			&i.CauseEventID,
+			&i.CauseLocation,
+			&i.Failure,
+			&i.FailureText,
+			&i.Flapping,
+			&i.LocationsDown,
+			&i.LocationsReporting,
+			&i.Kind,
+			&i.IncidentOpenedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRollups = `-- name: ListRollups :many
 SELECT r.target_id, r.location, r.span, r.starts_at, r.up, r.degraded, r.down, r.missed, r.gaps, r.latency
 FROM (SELECT unnest($1::text[]) AS target_id, unnest($2::text[]) AS location, unnest($3::text[]) AS span,
@@ -433,6 +483,18 @@ func (q *Queries) LockTargets(ctx context.Context, db DBTX, targets []string) ([
 		return nil, err
 	}
 	return items, nil
+}
+
+const tryLockOutbox = `-- name: TryLockOutbox :one
+SELECT pg_try_advisory_xact_lock('outbox'::regclass::oid::bigint)
+`
+
+// One publisher at a time, until its transaction ends, so that the order of numbers is the order in the topic.
+func (q *Queries) TryLockOutbox(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, tryLockOutbox)
+	var pg_try_advisory_xact_lock bool
+	err := row.Scan(&pg_try_advisory_xact_lock)
+	return pg_try_advisory_xact_lock, err
 }
 
 const upsertLocationStates = `-- name: UpsertLocationStates :exec
