@@ -105,7 +105,7 @@ func (s *store) writeRows(ctx context.Context, tx pgx.Tx, b *batch, first, end i
 // is not.
 func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) (inserted, merged int64, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		inserted, err = s.queries.CopyChecks(ctx, savepoint, rows)
+		inserted, err = s.queries.CopyChecks(ctx, NewCopying(savepoint.Conn()), rows)
 		return err
 	})
 	if !isDuplicate(err) {
@@ -131,7 +131,7 @@ func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams
 	for i, r := range rows {
 		incoming[i] = db.CopyIncomingChecksParams(r)
 	}
-	if _, err := s.queries.CopyIncomingChecks(ctx, tx, incoming); err != nil {
+	if _, err := s.queries.CopyIncomingChecks(ctx, NewCopying(tx.Conn()), incoming); err != nil {
 		return 0, err
 	}
 	return s.queries.MergeIncomingChecks(ctx, tx)
