@@ -84,6 +84,9 @@ func (p *program) up(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
+	if embedded.dir != "" {
+		p.notice("everything is kept in %s", embedded.dir)
+	}
 	err = p.upOn(c.Context, embedded, targets, options)
 	return errors.Join(err, embedded.close())
 }

@@ -13,6 +13,7 @@ import (
 type embeddedServices struct {
 	endpoints endpoints
 	closers   []func() error // in the order of starting
+	dir       string         // where they keep everything; empty when there are none
 	// postgresDone is closed when the embedded database stops, by itself or not; nil when a real one is used.
 	postgresDone <-chan struct{}
 }
@@ -41,7 +42,7 @@ func (p *program) startEmbedded(ctx context.Context) (*embeddedServices, error) 
 			return nil, errors.Join(err, e.close())
 		}
 	}
-	p.notice("everything is kept in %s", lock.Dir())
+	e.dir = lock.Dir()
 	return e, nil
 }
 

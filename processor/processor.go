@@ -72,6 +72,9 @@ type Config struct {
 	AutoRegister bool
 	// Pool reaches the database. At least four connections: batches, definitions, dead letters, transitions. Required.
 	Pool *pgxpool.Pool
+	// WithoutFolds leaves all tables made of the checks' rows as they are: only checks, dead letters and offsets are written.
+	// It is for measuring what the folds cost; tables written so must not be shown to people.
+	WithoutFolds bool
 	// Logger gets lifecycle steps and outages. Nil discards.
 	Logger *slog.Logger
 	// OnBatch is called after each committed batch, by the goroutine that writes the next one. May be nil.

@@ -141,7 +141,7 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 	if !known {
 		err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
 			if known, err = s.queries.HasAnyCheck(ctx, savepoint, sample(rows)); err == nil && !known {
-				_, err = s.queries.CopyChecks(ctx, savepoint, rows)
+				_, err = s.queries.CopyChecks(ctx, NewCopying(savepoint.Conn()), rows)
 			}
 			return err
 		})
@@ -176,7 +176,7 @@ func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams
 	for i, r := range rows {
 		incoming[i] = db.CopyIncomingChecksParams(r)
 	}
-	if _, err := s.queries.CopyIncomingChecks(ctx, tx, incoming); err != nil {
+	if _, err := s.queries.CopyIncomingChecks(ctx, NewCopying(tx.Conn()), incoming); err != nil {
 		return nil, err
 	}
 	return s.queries.MergeIncomingChecks(ctx, tx)

@@ -1,0 +1,300 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// The stages that are named elsewhere.
+const (
+	stageChecks     = "checks"
+	stageFolds      = "folds"
+	stageRedelivery = "redelivery"
+	stageTwo        = "two"
+)
+
+// benchStage is one thing to measure.
+type benchStage struct {
+	// Name is for flags and JSON, Text for people.
+	Name, Text string
+	// Limit names the stage whose speed this one's is held against; empty when it is a limit itself.
+	Limit string
+	// processes run it together.
+	processes int
+	// store says which tables it wants made anew, and has its rows when it is over.
+	store store
+}
+
+// store is where a stage leaves rows.
+type store int
+
+const (
+	storeNothing store = iota
+	storePlain         // the table without partitions
+	storeTables        // the processor's
+	storeKept          // the processor's as the stage before left them, with the offsets at the start
+)
+
+// benchStages are the stages in the order in which they run.
+func benchStages() []benchStage {
+	return []benchStage{
+		{Name: "consume", Text: "consume", processes: 1},
+		{Name: "decode", Text: "consume, decode", Limit: "consume", processes: 1},
+		{Name: "copy", Text: "COPY from memory", processes: 1, store: storePlain},
+		{Name: "plain", Text: "consume, decode, COPY", Limit: "copy", processes: 1, store: storePlain},
+		{Name: stageChecks, Text: "processor without folds", Limit: "plain", processes: 1, store: storeTables},
+		{Name: stageFolds, Text: "processor", Limit: "plain", processes: 1, store: storeTables},
+		{Name: stageRedelivery, Text: "processor, all once more", Limit: stageFolds, processes: 1, store: storeKept},
+		{Name: stageTwo, Text: "two processors", Limit: stageFolds, processes: 2, store: storeTables},
+	}
+}
+
+func stageNames() []string {
+	var names []string
+	for _, stage := range benchStages() {
+		names = append(names, stage.Name)
+	}
+	return names
+}
+
+// bench is one measurement.
+type bench struct {
+	p         *program
+	s         *services
+	options   benchOptions
+	names     benchNames
+	arguments []string  // settings for the stages' processes
+	endpoints endpoints // of embedded services
+	groups    []string  // consumer groups that were used
+
+	registered bool // the subject is there
+	postgres   postgresCPU
+	result     benchResult
+}
+
+func newBench(p *program, s *services, options benchOptions) *bench {
+	return &bench{p: p, s: s, options: options, names: newBenchNames()}
+}
+
+// run makes the events, measures, and prints what there is, also when it could not do all.
+func (b *bench) run(ctx context.Context) error {
+	if err := b.describe(ctx); err != nil {
+		return err
+	}
+	b.p.notice("making %d events", b.options.events)
+	begun := time.Now()
+	var err error
+	if b.result.ValueBytes, err = b.produce(ctx); err != nil {
+		return err
+	}
+	b.p.notice("made them in %s", time.Since(begun).Round(time.Millisecond))
+	err = b.runStages(ctx)
+	return errors.Join(err, b.result.print(b.p, b.options.json))
+}
+
+func (b *bench) runStages(ctx context.Context) error {
+	for n := range b.options.runs {
+		for _, stage := range benchStages() {
+			if !b.wants(stage) {
+				continue
+			}
+			b.p.notice("run %d of %d: %s", n+1, b.options.runs, stage.Text)
+			m, err := b.measure(ctx, n, stage)
+			if err != nil {
+				return fmt.Errorf("measuring %q: %w", stage.Text, err)
+			}
+			b.result.add(stage, m)
+		}
+	}
+	return nil
+}
+
+// wants reports whether a stage is asked for, or one that goes on where it ends.
+func (b *bench) wants(stage benchStage) bool {
+	asked := b.options.stages
+	return len(asked) == 0 || slices.Contains(asked, stage.Name) || stage.Name == stageFolds && slices.Contains(asked, stageRedelivery)
+}
+
+// measure runs a stage's processes, and looks into the database before and after.
+func (b *bench) measure(ctx context.Context, n int, stage benchStage) (m measurement, err error) {
+	if err := b.ready(ctx, stage); err != nil {
+		return m, err
+	}
+	before, err := b.look(ctx, stage)
+	if err != nil {
+		return m, err
+	}
+	reports, err := b.runProcesses(ctx, n, stage)
+	if err != nil {
+		return m, err
+	}
+	m = reports.sum()
+	if stage.store == storeNothing {
+		return m, nil
+	}
+	after, err := b.look(ctx, stage)
+	if err != nil {
+		return m, err
+	}
+	if after.rows != int64(b.options.events) {
+		return m, fmt.Errorf("the table has %d rows after %d events", after.rows, b.options.events)
+	}
+	if before.cpu != nil && after.cpu != nil {
+		m.PostgresCPU = new(*after.cpu - *before.cpu)
+	}
+	switch stage.Name {
+	case stageChecks:
+		b.result.RowBytes = after.bytes / after.rows
+	case stageRedelivery:
+		m.DeadRows = new(after.written - before.written)
+	}
+	return m, nil
+}
+
+// ready makes the tables as the stage wants them.
+func (b *bench) ready(ctx context.Context, stage benchStage) error {
+	switch stage.store {
+	case storePlain:
+		return b.freshPlain(ctx)
+	case storeTables:
+		return b.freshTables(ctx)
+	case storeKept:
+		return b.rewind(ctx)
+	}
+	return nil
+}
+
+// stageReports are the outputs of a stage's processes: what was told on the way, and the ends.
+type stageReports struct {
+	lines [][]stageLine
+}
+
+// runProcesses starts the processes of a stage and returns what they told. Processors are stopped when together they have
+// had every event; the others end by themselves.
+func (b *bench) runProcesses(ctx context.Context, n int, stage benchStage) (*stageReports, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	order := stageOrder{Stage: stage.Name, Events: int64(b.options.events), Names: b.names, Endpoints: b.endpoints}
+	order.Group = fmt.Sprintf("%s-%s-%d", b.names.Group, stage.Name, n)
+	b.groups = append(b.groups, order.Group)
+	type told struct {
+		process int
+		line    stageLine
+	}
+	lines, ended := make(chan told), make(chan error)
+	stop := make(chan struct{}) // closed when all is done
+	for i := range stage.processes {
+		if b.options.profiles != "" {
+			order.Profile = filepath.Join(b.options.profiles, fmt.Sprintf("%s-%d-%d.pprof", stage.Name, n, i))
+		}
+		order := order
+		go func() {
+			ended <- b.runProcess(ctx, order, stop, func(line stageLine) { lines <- told{i, line} })
+		}()
+	}
+	reports := &stageReports{lines: make([][]stageLine, stage.processes)}
+	var failure error
+	for running, left := stage.processes, b.options.events; running > 0; {
+		select {
+		case err := <-ended:
+			if running--; err != nil && failure == nil {
+				failure = err
+				cancel()
+			}
+		case l := <-lines:
+			reports.lines[l.process] = append(reports.lines[l.process], l.line)
+			if l.line.Dead > 0 && failure == nil {
+				failure = fmt.Errorf("%d events became dead letters", l.line.Dead)
+				cancel()
+			}
+			if l.line.Records > 0 {
+				if left -= l.line.Records; left == 0 {
+					close(stop)
+				}
+			}
+		}
+	}
+	return reports, failure
+}
+
+// runProcess runs one process of a stage: this program once more. Its input ends, and so it stops, when stop is closed or
+// ctx ends.
+func (b *bench) runProcess(ctx context.Context, order stageOrder, stop <-chan struct{}, tell func(stageLine)) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	if runtime.GOOS == "linux" { // it may have been built anew meanwhile
+		program = "/proc/self/exe"
+	}
+	cmd := exec.Command(program, append([]string{"bench", "stage"}, b.arguments...)...)
+	cmd.Args[0] = "webcheck"
+	cmd.Stderr = b.p.Stderr
+	// A group of its own: Ctrl-C in a terminal is for this process, which then tells the other.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting the process of a stage: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-stop:
+		case <-ctx.Done():
+		case <-done:
+		}
+		_ = in.Close()
+	}()
+	if err = json.NewEncoder(in).Encode(order); err == nil {
+		err = readLines(out, tell)
+	}
+	close(done)
+	if waitErr := cmd.Wait(); err == nil {
+		err = waitErr
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// readLines tells each line of a stage's output, and returns the error that it ends with, if it does.
+func readLines(out io.Reader, tell func(stageLine)) error {
+	decoder := json.NewDecoder(bufio.NewReader(out))
+	var last stageLine
+	for {
+		var line stageLine
+		if err := decoder.Decode(&line); err == io.EOF {
+			break
+		} else if err != nil {
+			return fmt.Errorf("reading the output of a stage: %w", err)
+		}
+		last = line
+		tell(line)
+	}
+	switch {
+	case last.Error != "":
+		return errors.New(last.Error)
+	case last.Report == nil:
+		return errors.New("the process ended without a report")
+	}
+	return nil
+}
