@@ -1,5 +1,5 @@
 // Package prober is targets in, events out: it checks web sites on a schedule and hands one event of package event to
-// Kafka for every slot.
+// Kafka for every slot. [Definitions] publishes what the targets are, before the first of them is checked.
 //
 // In come targets, an [Emitter] and a context. Out goes one CheckCompleted for each slot: `up`, `down`, or `missed` with
 // the reason why nothing was measured.
@@ -16,11 +16,13 @@
 //   - Idle targets cost no goroutine and no timer: one scheduler holds a heap of them.
 //   - A check opens connections of its own and closes them; it reads at most [MaxBodyBytes] of a body and [MaxHeaderBytes] of
 //     a header. Times are in UTC and whole microseconds.
-//   - No text of an event holds a URL's query, user name or password; every text is valid UTF-8 without control characters.
+//   - No text of a check's event holds a URL's query, user name or password; every text is valid UTF-8 without control
+//     characters. A definition holds the target's URL whole.
 //
 // # What it never does
 //
-// It never reads the database or the topics, knows no processor, and runs no check twice in one slot. It takes no proxy
+// It never reads the database, or a topic but that of definitions, knows no processor, does not apply a target's [Rules], and
+// runs no check twice in one slot. It takes no proxy
 // from the environment: what is measured is the way from here to the target, not one that a shell happened to name. It
 // keeps no cookies and sends no credentials.
 //

@@ -6,7 +6,7 @@
 //
 // # Guarantees
 //
-//   - What [Encoder] accepts, every [Decoder] of this build decodes to the same event.
+//   - What an [EncoderOf] accepts, every [DecoderOf] of this build decodes to the same event.
 //   - A value that was cut anywhere, that has a byte too many, or whose numbers, lengths, union branches, enum symbols,
 //     booleans, UUIDs, times or UTF-8 are out of range is refused with [ErrUndecodable]; never half an event.
 //   - [ErrUndecodable] is for ever: the same bytes will be refused tomorrow. A registry that is away is another error.

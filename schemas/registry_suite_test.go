@@ -72,6 +72,26 @@ func TestRegisteringTwiceGivesOneID(t *testing.T) {
 	}
 }
 
+func TestTheRegistryTakesEverySchemaOfThisBuild(t *testing.T) {
+	r, _, topic := registry(t)
+	ctx := context.Background()
+	for _, s := range []*schemas.Schema{
+		schemas.TargetDefined(topic + ".targets"), schemas.CheckCompleted(topic), schemas.TargetTransitioned(topic + ".transitions"),
+	} {
+		id, err := r.Register(ctx, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.WriterSchema(ctx, s.Subject, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s.Text, got.Text); diff != "" {
+			t.Errorf("%s came back changed: %s", s.Subject, diff)
+		}
+	}
+}
+
 func TestRegisteringAtOnceGivesOneID(t *testing.T) {
 	r, client, topic := registry(t)
 	ctx := context.Background()

@@ -1,0 +1,219 @@
+package prober
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"webcheck/embedded/testservices"
+	"webcheck/gen/event"
+	"webcheck/schemas"
+)
+
+// definitions is a topic of definitions with all that reads and writes it.
+type definitions struct {
+	Definitions
+	cluster *kfake.Cluster
+	client  *kgo.Client // for what the test itself writes and reads
+}
+
+func newDefinitions(t *testing.T) *definitions {
+	t.Helper()
+	service := testservices.Registry(t)
+	topic := service.Subject(schemas.TopicTargets)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	answers, err := sr.NewClient(sr.URLs(service.URL), sr.HTTPClient(&http.Client{Transport: transport, Timeout: 10 * time.Second}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, schema := schemas.NewRegistry(answers), schemas.TargetDefined(topic)
+	id, err := registry.Register(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kafka := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.MetadataMinAge(20 * time.Millisecond)}
+	client, err := kgo.NewClient(append(slices.Clone(kafka), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ConsumeTopics(topic))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &definitions{client: client, cluster: cluster, Definitions: Definitions{
+		Kafka: kafka, Topic: topic, Encoder: schemas.NewEncoderOf[event.TargetDefined](schema, id), Decoder: schemas.NewDecoderOf[event.TargetDefined](registry, schema),
+	}}
+}
+
+// publish publishes targets and wants the topic to get the definitions of those with the ids want.
+func (d *definitions) publish(t *testing.T, targets []Target, want ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	published, err := d.Publish(ctx, targets)
+	if err != nil || published != len(want) {
+		t.Fatalf("published %d, %v, want %d", published, err, len(want))
+	}
+	var got []string
+	for len(got) < len(want) {
+		fetches := d.client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("after %q: %v", got, err)
+		}
+		for _, r := range fetches.Records() {
+			got = append(got, string(r.Key))
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("keys of the records: %s", diff)
+	}
+}
+
+// write writes a record as somebody else would, and reads it, so that publish does not find it.
+func (d *definitions) write(t *testing.T, r *kgo.Record) {
+	t.Helper()
+	r.Topic = d.Topic
+	if err := d.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.client.PollFetches(t.Context()).NumRecords(); n != 1 {
+		t.Fatalf("read %d records, want the one that was written", n)
+	}
+}
+
+func (d *definitions) value(t *testing.T, target Target) []byte {
+	t.Helper()
+	value, err := d.Encoder.AppendEncode(nil, target.defined(time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestOnlyDefinitionsThatTheTopicDoesNotHaveArePublished(t *testing.T) {
+	d := newDefinitions(t)
+	targets := []Target{every("a", time.Minute), every("b", time.Minute), every("c", time.Minute)}
+	d.publish(t, targets, "a", "b", "c")
+	d.publish(t, targets)
+	targets[1].Rules.Quorum = 2
+	d.publish(t, targets, "b")
+	d.publish(t, targets)
+	targets[1].Rules.Quorum = 0 // the oldest definition, which the newest hides
+	d.publish(t, append(targets, every("d", time.Minute)), "b", "d")
+	d.publish(t, targets[:1])
+}
+
+func TestADefinitionThatWasRemovedOrCannotBeReadIsPublishedAgain(t *testing.T) {
+	d := newDefinitions(t)
+	targets := []Target{every("a", time.Minute)}
+	d.publish(t, targets, "a")
+	listed, err := kadm.NewClient(d.client).ListEndOffsets(t.Context(), d.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var partition int32
+	listed.Each(func(end kadm.ListedOffset) {
+		if end.Offset > 0 {
+			partition = end.Partition
+		}
+	})
+	for name, value := range map[string][]byte{
+		"tombstone": nil, "garbage": []byte("garbage"), "another target's definition": d.value(t, every("b", time.Minute)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d.write(t, &kgo.Record{Key: []byte("a"), Value: value, Partition: partition})
+			d.publish(t, targets, "a")
+			d.publish(t, targets)
+		})
+	}
+}
+
+// A topic that got partitions has the older definitions of a target in another one.
+func TestTheNewestDefinitionCountsWhereATargetIsInTwoPartitions(t *testing.T) {
+	for partition := range int32(3) {
+		d := newDefinitions(t)
+		old, now := every("a", time.Minute), every("a", time.Hour)
+		for i := range int32(3) {
+			target, at := old, time.Now().Add(-time.Hour)
+			if i == partition {
+				target, at = now, time.Now()
+			}
+			d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, target), Partition: i, Timestamp: at})
+		}
+		d.publish(t, []Target{now})
+		d.publish(t, []Target{old}, "a")
+	}
+}
+
+func TestADefinitionCarriesTheRulesOfItsTarget(t *testing.T) {
+	target := every("home", 90*time.Second)
+	target.Timeout = 1500 * time.Microsecond
+	target.Rules = Rules{DownAfter: 3, DownOf: 5, UpAfter: 1, UpOf: 4, Quorum: 2, FlapTransitions: 6, FlapWindow: 90 * time.Second, SilentAfter: 7}
+	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
+	want := &event.TargetDefined{
+		TargetID: "home", DefinitionVersion: target.Version(), DefinedAt: at, URL: "http://example.invalid/", IntervalMs: 90_000, TimeoutMs: 2,
+		DownAfter: 3, DownOf: 5, UpAfter: 1, UpOf: 4, Quorum: 2, FlapTransitions: 6, FlapWindowS: 90, SilentAfter: 7,
+		Definition: `{"expect_status":["200-299"],"id":"home","interval":"1m30s","max_redirects":10,"rules":{"down":"3 of 5",` +
+			`"flapping":"6 in 1m30s","quorum":2,"silent_after":7,"up":"1 of 4"},"timeout":"1.5ms","url":"http://example.invalid/"}`,
+	}
+	if diff := cmp.Diff(want, target.defined(at)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestReadingEndsThoughTheLastRecordIsGone moves the end of each partition behind what is there, as compaction does.
+func TestReadingEndsThoughTheLastRecordIsGone(t *testing.T) {
+	d := newDefinitions(t)
+	targets := []Target{every("a", time.Minute)}
+	d.publish(t, targets, "a")
+	d.cluster.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		asked := request.(*kmsg.ListOffsetsRequest)
+		if asked.Topics[0].Partitions[0].Timestamp != -1 {
+			return nil, nil, false
+		}
+		d.cluster.KeepControl()
+		response := asked.ResponseKind().(*kmsg.ListOffsetsResponse)
+		response.Version = asked.Version
+		for _, topic := range asked.Topics {
+			answer := kmsg.NewListOffsetsResponseTopic()
+			answer.Topic = topic.Topic
+			for _, partition := range topic.Partitions {
+				end := kmsg.NewListOffsetsResponseTopicPartition()
+				end.Partition, end.Offset = partition.Partition, 100
+				answer.Partitions = append(answer.Partitions, end)
+			}
+			response.Topics = append(response.Topics, answer)
+		}
+		return response, nil, true
+	})
+	d.publish(t, targets)
+}
+
+func TestPublishingEndsWithItsContextWhileKafkaTakesNothing(t *testing.T) {
+	d := newDefinitions(t)
+	d.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		d.cluster.KeepControl()
+		return nil, errors.New("the connection is cut"), true
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	published, err := d.Publish(ctx, []Target{every("a", time.Minute)})
+	if published != 0 || err == nil || !strings.Contains(err.Error(), "producing definitions") {
+		t.Errorf("published %d, %v", published, err)
+	}
+}
