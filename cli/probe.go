@@ -19,7 +19,7 @@ func (p *program) probeCommand() *urfave.Command {
 	return &urfave.Command{
 		Name:  "probe",
 		Usage: "run a prober: checks of the targets into Kafka",
-		Description: "Checks the targets of the configuration file on their schedule. The topics must be there: see \"webcheck topics create\".\n\n" +
+		Description: "Publishes the definitions of the configuration file's targets, and checks them on their schedule. The topics must be there: see \"webcheck topics create\".\n\n" +
 			"Example:\n  webcheck probe --config webcheck.yaml --prober-location eu-west --kafka-brokers kafka:9092 --registry-url http://registry:8081",
 		Flags:  flags(nil, []string{"kafka", "registry", "prober", "log", ""}),
 		Before: noArguments,

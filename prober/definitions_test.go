@@ -2,6 +2,7 @@ package prober
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -172,6 +173,33 @@ func TestADefinitionCarriesTheRulesOfItsTarget(t *testing.T) {
 			`"flapping":"6 in 1m30s","quorum":2,"silent_after":7,"up":"1 of 4"},"timeout":"1.5ms","url":"http://example.invalid/"}`,
 	}
 	if diff := cmp.Diff(want, target.defined(at)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An event that was written without rules, by another program, must mean what a target without rules means.
+func TestTheSchemasDefaultsAreTheDefaultRules(t *testing.T) {
+	var schema struct {
+		Fields []struct {
+			Name    string
+			Default *int32
+		}
+	}
+	if err := json.Unmarshal([]byte(schemas.TargetDefined(schemas.TopicTargets).Text), &schema); err != nil {
+		t.Fatal(err)
+	}
+	e := NewTarget("home", "https://example.com").defined(time.Now())
+	want := map[string]int32{
+		"down_after": e.DownAfter, "down_of": e.DownOf, "up_after": e.UpAfter, "up_of": e.UpOf, "quorum": e.Quorum,
+		"flap_transitions": e.FlapTransitions, "flap_window_s": e.FlapWindowS, "silent_after": e.SilentAfter,
+	}
+	got := make(map[string]int32)
+	for _, field := range schema.Fields {
+		if field.Default != nil {
+			got[field.Name] = *field.Default
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -149,19 +149,3 @@ func reads[E Event](t *testing.T, s *Schema, name, text string, wrote, want *E) 
 		}
 	})
 }
-
-// TestTheSchemasRuleDefaultsAreThoseOfPeople holds what an event without rules means: what a target without rules means.
-func TestTheSchemasRuleDefaultsAreThoseOfPeople(t *testing.T) {
-	want := map[string]int{
-		"down_after": 2, "down_of": 3, "up_after": 2, "up_of": 2, "quorum": 0, "flap_transitions": 5, "flap_window_s": 3600, "silent_after": 3,
-	}
-	got := make(map[string]int)
-	for _, f := range TargetDefined(TopicTargets).record.Fields() {
-		if f.HasDefault() {
-			got[f.Name()] = f.Default().(int)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
