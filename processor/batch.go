@@ -31,6 +31,7 @@ type batch struct {
 	rows     []db.CopyChecksParams // what could be decoded
 	letters  []letter              // what could not
 	advances map[int32]advance
+	marks    []*kgo.Record // all that were polled, for Kafka's own offsets
 }
 
 // advance moves a partition's next offset.

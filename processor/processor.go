@@ -75,7 +75,7 @@ type Config struct {
 	WithoutFolds bool
 	// Logger gets lifecycle steps and outages. Nil discards.
 	Logger *slog.Logger
-	// OnBatch is called after each committed batch, by the goroutine that writes the next one. May be nil.
+	// OnBatch is called after each committed batch, one call at a time, before the next one is written. May be nil.
 	OnBatch func(Tally)
 }
 

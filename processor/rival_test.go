@@ -99,7 +99,7 @@ func TestTroubleOfOnePartitionDoesNotHoldTheOthers(t *testing.T) {
 	}
 	s := &session{Processor: processor, client: p.client, store: newStore(p.pool), next: map[int32]int64{0: 0, 1: 0}}
 	record := &kgo.Record{Topic: p.topic, Value: p.value(newEvent("a", 1))}
-	wrote, err := s.handle(t.Context(), kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: p.topic, Partitions: []kgo.FetchPartition{
+	wrote, err := s.turn(t.Context(), kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: p.topic, Partitions: []kgo.FetchPartition{
 		{Partition: 0, Records: []*kgo.Record{record}},
 		{Partition: 1, Err: errors.New("corrupt batch")},
 	}}}}})

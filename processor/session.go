@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,16 @@ type session struct {
 	offsets *offsets
 	fail    context.CancelCauseFunc // ends the session from a callback of the client
 
-	mu   sync.Mutex
-	next map[int32]int64 // next offset of each partition that is owned
+	mu     sync.Mutex
+	next   map[int32]int64 // next offset to read of each partition that is owned
+	flight *flight         // the batch being written; nil before the first
+}
+
+// flight is a batch that is written while the next one is read.
+type flight struct {
+	landed chan struct{} // closed when the others are set
+	wrote  bool
+	err    error
 }
 
 // session joins the group and writes batches until ctx ends or something goes wrong. committed says whether it got as far
@@ -65,17 +74,31 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer s.leave(kill)
 	for {
 		fetches := s.client.PollRecords(ctx, p.batchRecords)
-		wrote, err := s.handle(ctx, fetches)
+		wrote, err := s.turn(ctx, fetches)
 		s.client.AllowRebalance()
 		committed = committed || wrote
 		p.fitBatch(wrote, err)
 		if ctx.Err() != nil {
-			return committed, context.Cause(ctx)
+			return committed, cmp.Or(err, context.Cause(ctx))
 		}
 		if err != nil {
 			return committed, err
 		}
 	}
+}
+
+// turn decodes what a poll brought while the batch before is written, and launches it. Where the session ends with this turn, it
+// waits for what it has launched.
+func (s *session) turn(ctx context.Context, fetches kgo.Fetches) (wrote bool, err error) {
+	b, readErr := s.read(ctx, fetches)
+	if wrote, err = s.land(); err == nil && b != nil {
+		s.launch(ctx, b)
+	}
+	if err = errors.Join(err, readErr); err == nil && ctx.Err() == nil {
+		return wrote, nil
+	}
+	more, failure := s.land()
+	return wrote || more, errors.Join(err, failure)
 }
 
 // fitBatch halves the next batches after one that took too long, down to a record, and doubles them again as they succeed: a
@@ -139,8 +162,12 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 	return fetched, nil
 }
 
-// revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored.
+// revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored. The
+// batch in flight is waited for, so that it goes on behind it and not beside it.
 func (s *session) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
+	if f := s.inFlight(); f != nil {
+		<-f.landed
+	}
 	s.lost(ctx, client, partitions)
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
@@ -159,8 +186,8 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
 }
 
-// handle writes what a poll brought. It goes on for StopTimeout after ctx has ended.
-func (s *session) handle(ctx context.Context, fetches kgo.Fetches) (wrote bool, err error) {
+// read decodes what a poll brought. It gives nil when there is nothing to write.
+func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err error) {
 	var group error
 	for _, fetchErr := range fetches.Errors() {
 		if errors.Is(fetchErr.Err, context.Canceled) {
@@ -173,49 +200,87 @@ func (s *session) handle(ctx context.Context, fetches kgo.Fetches) (wrote bool, 
 		err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
 	}
 	if records := fetches.Records(); len(records) > 0 {
-		ctx, cancel := outlive(ctx, s.cfg.StopTimeout*3/4)
-		defer cancel()
 		var failure error
-		wrote, failure = s.writeBatch(ctx, records)
+		b, failure = s.decode(ctx, records)
 		err = errors.Join(err, failure)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errBatch, err)
 	}
-	return wrote, errors.Join(group, err)
+	return b, errors.Join(group, err)
 }
 
-func (s *session) writeBatch(ctx context.Context, records []*kgo.Record) (wrote bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, error) {
+	ctx, cancel := s.batchContext(ctx)
 	defer cancel()
 	s.mu.Lock()
 	next := maps.Clone(s.next)
 	s.mu.Unlock()
 	b, err := s.reader.batch(ctx, records, next)
-	if err != nil {
-		return false, err
+	if err != nil || len(b.advances) == 0 {
+		return nil, err
 	}
-	if len(b.advances) == 0 {
-		return false, nil
-	}
-	tally, err := s.store.write(ctx, b)
-	if err != nil {
-		return false, err
-	}
-	s.committed(b, records, tally)
-	return true, nil
+	b.marks = records
+	return b, nil
 }
 
-// committed follows a batch's commit in memory and in Kafka, and tells whom it concerns.
-func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
+// batchContext bounds the work on a batch, which goes on for most of StopTimeout after ctx has ended.
+func (s *session) batchContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := outlive(ctx, s.cfg.StopTimeout*3/4)
+	limited, cancelLimited := context.WithTimeout(ctx, batchTimeout)
+	return limited, func() {
+		cancelLimited()
+		cancel()
+	}
+}
+
+// launch writes a batch while the session goes on. Only one is in flight: land comes before. Rebalances are blocked until it is
+// known to revoked.
+func (s *session) launch(ctx context.Context, b *batch) {
+	f := &flight{landed: make(chan struct{})}
 	s.mu.Lock()
+	s.flight = f
 	for p, a := range b.advances {
-		if _, owned := s.next[p]; owned {
-			s.next[p] = a.next
-		}
+		s.next[p] = a.next
 	}
 	s.mu.Unlock()
-	s.client.MarkCommitRecords(records...)
+	go func() {
+		defer close(f.landed)
+		ctx, cancel := s.batchContext(ctx)
+		defer cancel()
+		tally, err := s.store.write(ctx, b)
+		if err != nil {
+			f.err = fmt.Errorf("%w: %w", errBatch, err)
+			s.fail(f.err) // the session may be waiting for records that do not come
+			return
+		}
+		f.wrote = true
+		s.committed(b, tally)
+	}()
+}
+
+func (s *session) inFlight() *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flight
+}
+
+// land waits for the batch in flight, and takes its result, which it gives once.
+func (s *session) land() (wrote bool, err error) {
+	f := s.inFlight()
+	if f == nil {
+		return false, nil
+	}
+	<-f.landed
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = nil
+	return f.wrote, f.err
+}
+
+// committed follows a batch's commit in Kafka, and tells whom it concerns.
+func (s *session) committed(b *batch, tally Tally) {
+	s.client.MarkCommitRecords(b.marks...)
 	s.outage.end()
 	for _, l := range b.letters {
 		s.logger.Error("record is a dead letter", "position", l.position().String(), "cause", l.Cause)
