@@ -62,6 +62,7 @@ func (r *reader) batch(ctx context.Context, records []*kgo.Record, next map[int3
 		}
 		b.advances[record.Partition] = advance{expected: next[record.Partition], next: record.Offset + 1}
 	}
+	b.sort()
 	return b, nil
 }
 
@@ -81,6 +82,25 @@ func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
 	b.records = append(b.records, record)
 	b.rows = append(b.rows, row(e))
 	return nil
+}
+
+// sort brings the rows into the order of their ids, which is that of their slots: the primary key then grows at its end, where
+// its pages become full, instead of all over.
+func (b *batch) sort() {
+	order := make([]int32, len(b.rows))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	byID := func(x, y int32) int { return strings.Compare(b.rows[x].EventID, b.rows[y].EventID) }
+	if slices.IsSortedFunc(order, byID) {
+		return
+	}
+	slices.SortStableFunc(order, byID)
+	rows, records := make([]db.CopyChecksParams, len(order)), make([]*kgo.Record, len(order))
+	for to, from := range order {
+		rows[to], records[to] = b.rows[from], b.records[from]
+	}
+	b.rows, b.records = rows, records
 }
 
 // partitions lists the partitions that the batch moves on, in the one order in which every processor locks them.
