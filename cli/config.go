@@ -89,10 +89,11 @@ type ProberConfig struct {
 
 // ProcessorConfig is what the processor is told.
 type ProcessorConfig struct {
-	Group, Name  string
-	BatchRecords int
-	Retention    time.Duration
-	StopTimeout  time.Duration
+	Group, Name     string
+	BatchRecords    int
+	Retention       time.Duration
+	RollupRetention time.Duration
+	StopTimeout     time.Duration
 }
 
 // EmbeddedConfig is about the embedded services: where PostgreSQL comes from. Empty strings leave it to package embedded.
@@ -266,6 +267,9 @@ func (c *Config) check() []Fault {
 	}
 	if r := c.Processor.Retention; r > 0 && r%(24*time.Hour) != 0 {
 		fault("processor.retention", "%s is not a whole number of days (examples: 30d, 90d)", formatDuration(r))
+	}
+	if r := c.Processor.RollupRetention; r > 0 && r < c.Processor.Retention {
+		fault("processor.rollup_retention", "%s is shorter than processor.retention, which is %s", formatDuration(r), formatDuration(c.Processor.Retention))
 	}
 	return faults
 }

@@ -38,16 +38,17 @@ func (p *program) processCommand() *urfave.Command {
 
 func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*processor.Processor, error) {
 	return processor.New(processor.Config{
-		Group:        p.config.Processor.Group,
-		Name:         p.config.Processor.Name,
-		BatchRecords: p.config.Processor.BatchRecords,
-		Retention:    p.config.Processor.Retention,
-		StopTimeout:  p.config.Processor.StopTimeout,
-		Kafka:        s.kafka,
-		Registry:     s.registry,
-		AutoRegister: p.config.Registry.AutoRegister,
-		Pool:         s.pool,
-		Logger:       p.logger,
-		OnBatch:      onBatch,
+		Group:           p.config.Processor.Group,
+		Name:            p.config.Processor.Name,
+		BatchRecords:    p.config.Processor.BatchRecords,
+		Retention:       p.config.Processor.Retention,
+		RollupRetention: p.config.Processor.RollupRetention,
+		StopTimeout:     p.config.Processor.StopTimeout,
+		Kafka:           s.kafka,
+		Registry:        s.registry,
+		AutoRegister:    p.config.Registry.AutoRegister,
+		Pool:            s.pool,
+		Logger:          p.logger,
+		OnBatch:         onBatch,
 	})
 }

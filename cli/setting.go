@@ -161,6 +161,8 @@ func processorSettings() []Setting {
 			field: func(c *Config) any { return &c.Processor.BatchRecords }},
 		{Path: "processor.retention", Help: "how long PostgreSQL keeps checks, in whole days; an older event is a dead letter", Default: formatDuration(processor.DefaultRetention),
 			field: func(c *Config) any { return &c.Processor.Retention }},
+		{Path: "processor.rollup_retention", Help: "how long PostgreSQL keeps rollups of hours; those of days stay", Default: formatDuration(processor.DefaultRollupRetention),
+			field: func(c *Config) any { return &c.Processor.RollupRetention }},
 		{Path: "processor.stop_timeout", Help: "time for the batch in hand when stopping", Default: formatDuration(processor.DefaultStopTimeout),
 			field: func(c *Config) any { return &c.Processor.StopTimeout }},
 	}

@@ -23,13 +23,15 @@ const (
 	tidyEvery = time.Hour
 )
 
-// partitions makes and drops the partitions of the table of checks.
+// partitions makes and drops the partitions of checks and strips, and drops old rollups.
 type partitions struct {
 	pool      *pgxpool.Pool
 	queries   *db.Queries
 	retention time.Duration
-	logger    *slog.Logger
-	now       func() time.Time
+	// rollupRetention is how long the rollups of hours are kept.
+	rollupRetention time.Duration
+	logger          *slog.Logger
+	now             func() time.Time
 }
 
 // accepts says why a slot has no place in the table: it is older than the retention, or absurdly far in the future.
@@ -97,6 +99,9 @@ func (p *partitions) tidy(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("dropping partitions before %s: %w", before.Format(time.DateOnly), err)
+	}
+	if _, err := p.queries.DropHours(ctx, p.pool, today.Add(-p.rollupRetention)); err != nil {
+		return fmt.Errorf("dropping old rollups: %w", err)
 	}
 	if dropped > 0 {
 		p.logger.Info("old checks dropped", "days", dropped, "before", before.Format(time.DateOnly))

@@ -26,6 +26,8 @@ const (
 	// DefaultRetention is longer than the log's 30 days, so that a replay of all of it finds a place for every event, and a
 	// quarter, which is what most people compare.
 	DefaultRetention = 90 * day
+	// DefaultRollupRetention lets a year be compared with the one before it.
+	DefaultRollupRetention = 730 * day
 	// DefaultStopTimeout lets the batch in hand finish at any ordinary speed and is shorter than what service managers
 	// wait before they kill (10 s for containers).
 	DefaultStopTimeout = 8 * time.Second
@@ -60,6 +62,9 @@ type Config struct {
 	// Retention is how long rows are kept, by their slot, in whole days from one day on; what is older is dropped, and a
 	// dead letter when it comes. Processors of one database have the same. Zero: DefaultRetention.
 	Retention time.Duration
+	// RollupRetention is how long rollups of hours are kept, in whole days, at least Retention; those of days stay for ever. Zero:
+	// DefaultRollupRetention.
+	RollupRetention time.Duration
 	// StopTimeout bounds what a stop waits for: the batch in hand, dead letters, leaving the group. Zero: DefaultStopTimeout.
 	StopTimeout time.Duration
 	// Kafka says how to reach the brokers. Required.
@@ -102,7 +107,7 @@ func New(cfg Config) (*Processor, error) {
 	}
 	cfg.setDefaults()
 	queries := db.New()
-	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, logger: cfg.Logger, now: time.Now}
+	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, rollupRetention: cfg.RollupRetention, logger: cfg.Logger, now: time.Now}
 	decoder := schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic))
 	letters := &letterOutbox{topic: cfg.DeadTopic, pool: cfg.Pool, queries: queries, logger: cfg.Logger}
 	transitions := &transitionOutbox{topic: cfg.TransitionsTopic, pool: cfg.Pool, queries: queries, registry: cfg.Registry, register: cfg.AutoRegister}
@@ -154,6 +159,9 @@ func (c *Config) check() error {
 	if c.Retention < 0 || c.Retention%day != 0 {
 		errs = append(errs, fmt.Errorf("retention is not a whole number of days: %v", c.Retention))
 	}
+	if c.RollupRetention < 0 || (c.RollupRetention > 0 && c.RollupRetention < c.Retention) {
+		errs = append(errs, fmt.Errorf("rollup_retention is shorter than retention: %v", c.RollupRetention))
+	}
 	if c.StopTimeout < 0 {
 		errs = append(errs, fmt.Errorf("stop_timeout is negative: %v", c.StopTimeout))
 	}
@@ -181,6 +189,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Retention == 0 {
 		c.Retention = DefaultRetention
+	}
+	if c.RollupRetention == 0 {
+		c.RollupRetention = max(DefaultRollupRetention, c.Retention)
 	}
 	if c.StopTimeout == 0 {
 		c.StopTimeout = DefaultStopTimeout

@@ -21,7 +21,7 @@ import (
 
 func newStore(pool *pgxpool.Pool) *store {
 	partitions := &partitions{
-		pool: pool, queries: db.New(), retention: DefaultRetention, logger: slog.New(slog.DiscardHandler), now: time.Now,
+		pool: pool, queries: db.New(), retention: DefaultRetention, rollupRetention: DefaultRollupRetention, logger: slog.New(slog.DiscardHandler), now: time.Now,
 	}
 	return &store{pool: pool, queries: db.New(), partitions: partitions, folder: newFolder(db.New(), false), days: make(map[time.Time]bool)}
 }

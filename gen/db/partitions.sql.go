@@ -21,6 +21,19 @@ func (q *Queries) DropChecksPartitions(ctx context.Context, db DBTX, before time
 	return drop_checks_partitions, err
 }
 
+const dropHours = `-- name: DropHours :execrows
+DELETE FROM rollups WHERE starts_at < $1 AND span = 'hour'
+`
+
+// Removes the rollups of hours before a moment. Those of days stay.
+func (q *Queries) DropHours(ctx context.Context, db DBTX, before time.Time) (int64, error) {
+	result, err := db.Exec(ctx, dropHours, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const dropStripsPartitions = `-- name: DropStripsPartitions :one
 SELECT drop_strips_partitions($1::date)
 `

@@ -106,6 +106,8 @@ CREATE TABLE rollups (
     latency   bigint[]         NOT NULL,
     PRIMARY KEY (target_id, location, span, starts_at)
 ) WITH (fillfactor = 80);
+-- For dropping what is old: rows come about in the order of time, so a few pages of index tell where it ends.
+CREATE INDEX rollups_by_time ON rollups USING brin (starts_at) WITH (autosummarize = on);
 
 -- The middle of a bucket of latencies, in microseconds, at most 4.8 % from anything in it: bucket b holds what is above
 -- 1.1^(b-1) and at most 1.1^b, and bucket 0 what is at most 1 (DDSketch, Masson and others, 2019, section 2).
