@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,25 @@ func TestTidyMakesPartitionsAheadAndDropsThoseOutOfTheRetention(t *testing.T) {
 	if rows := len(dump(t, pool)); rows != 1 {
 		t.Errorf("%d rows, want that of the second day", rows)
 	}
+	if strips := query(t, pool, "SELECT starts_at::text FROM strips"); len(strips) != 1 {
+		t.Errorf("strips from %q, want that of the second day", strips)
+	}
+}
+
+func TestTidyDropsOldRollupsOfHoursAndKeepsThoseOfDays(t *testing.T) {
+	pool := migrated(t)
+	writeAll(t, pool, []event.CheckCompleted{at(firstSlot.Add(time.Hour)), at(firstSlot.Add(time.Hour + day))}, func() int { return 2 })
+	p := newStore(pool).partitions
+	p.retention, p.rollupRetention = day, 10*day
+	p.now = func() time.Time { return firstSlot.Add(11 * day) }
+	if err := p.tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"day 0", "day 1", "hour 1"}
+	got := query(t, pool, fmt.Sprintf("SELECT span || ' ' || extract(day FROM starts_at - '%s'::timestamptz) FROM rollups ORDER BY 1", firstSlot.Format(time.RFC3339)))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rollups by span and day (-want +got):\n%s", diff)
+	}
 }
 
 func TestAPartitionThatIsGoneIsNotTheRowsFault(t *testing.T) {
@@ -139,7 +159,9 @@ func TestOnlyWhoIsGrantedItMakesAndDropsPartitions(t *testing.T) {
 	q := db.New()
 	_, ensureErr := q.EnsureChecksPartition(t.Context(), conn, firstSlot)
 	_, dropErr := q.DropChecksPartitions(t.Context(), conn, firstSlot)
-	for _, err := range []error{ensureErr, dropErr} {
+	_, ensureStripsErr := q.EnsureStripsPartition(t.Context(), conn, firstSlot)
+	_, dropStripsErr := q.DropStripsPartitions(t.Context(), conn, firstSlot)
+	for _, err := range []error{ensureErr, dropErr, ensureStripsErr, dropStripsErr} {
 		if err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("got %v, want permission denied", err)
 		}
