@@ -164,17 +164,18 @@ func (p *Processor) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.publisher.run(ctx) })
 	group.Go(func() error { return p.partitions.run(ctx) })
-	group.Go(func() error { return p.keepProcessing(ctx) })
+	group.Go(func() error { return p.keepProcessing(ctx, p.session) })
 	return group.Wait()
 }
 
-// keepProcessing runs one session after the other. Whatever goes wrong ends a session, with nothing of the batch in hand
-// written, and the next one starts from the offsets that are stored: there is no other way to recover.
-func (p *Processor) keepProcessing(ctx context.Context) error {
+// keepProcessing runs one session after the other until one comes to its end, which a live one never does. Whatever goes
+// wrong ends a session, with nothing of the batch in hand written, and the next one starts from the offsets that are stored:
+// there is no other way to recover.
+func (p *Processor) keepProcessing(ctx context.Context, session func(context.Context) (committed bool, err error)) error {
 	pauses := newPauses()
 	for {
-		committed, err := p.session(ctx)
-		if ctx.Err() != nil {
+		committed, err := session(ctx)
+		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		if isPermanent(err) {
@@ -188,6 +189,11 @@ func (p *Processor) keepProcessing(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// newStore gives a session its store. Which partitions are there it finds out anew.
+func (p *Processor) newStore() *store {
+	return &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)}
 }
 
 func newPauses() *backoff.ExponentialBackOff {

@@ -49,7 +49,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)},
+		store:     p.newStore(),
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,

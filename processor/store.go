@@ -27,6 +27,10 @@ type store struct {
 	queries    *db.Queries
 	partitions *partitions
 	days       map[time.Time]bool // whose partitions are there
+	// move moves the offsets on in a batch's transaction; nil means those of the group.
+	move func(ctx context.Context, tx pgx.Tx, b *batch) error
+	// replayed says that the batches are read once more, so that nothing in them is news.
+	replayed bool
 }
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows,
@@ -37,8 +41,12 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	if err := s.preparePartitions(ctx, b.rows); err != nil {
 		return tally, err
 	}
+	move := s.move
+	if move == nil {
+		move = s.advance
+	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.advance(ctx, tx, b); err != nil {
+		if err := move(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
 		if err := s.writeRows(ctx, tx, b, 0, len(b.rows), &tally); err != nil {

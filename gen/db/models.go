@@ -84,3 +84,25 @@ type Offset struct {
 	Partition  int32
 	NextOffset int64
 }
+
+type Replay struct {
+	ID         int64
+	Topic      string
+	FromBound  string
+	ToBound    string
+	Partitions []int32
+	Target     *string
+	Records    int64
+	Run        int32
+	State      string
+	CreatedAt  time.Time
+	EndedAt    *time.Time
+}
+
+type ReplayOffset struct {
+	Replay     int64
+	Topic      string
+	Partition  int32
+	NextOffset int64
+	EndOffset  int64
+}
