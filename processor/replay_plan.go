@@ -42,6 +42,8 @@ type ReplayRange struct {
 	// Expired is how many records before LogStart were asked for: exactly, when the question begins at an offset; all that
 	// ever were, when it begins at the start; at most, when it begins at a time.
 	Expired int64
+	// Short says that an offset was asked for that the log has not come to.
+	Short bool
 	// Processed is the offset that the group goes on at, -1 where it has not begun. Nothing from there on is read: it is
 	// not once more, and to read it first would keep what it changes from being told as news.
 	Processed int64
@@ -105,7 +107,10 @@ func (p *Processor) plan(ctx context.Context, q ReplayQuestion) (ReplayPlan, err
 // within cuts the question to what the log has; from and to are the offsets of its times.
 func (q ReplayQuestion) within(log logRange, from, to int64) ReplayRange {
 	first, last := q.From.resolve(log, from), q.To.resolve(log, to)
-	r := ReplayRange{LogStart: log.start, LogEnd: log.end, From: min(max(first, log.start), log.end)}
+	r := ReplayRange{
+		LogStart: log.start, LogEnd: log.end, From: min(max(first, log.start), log.end),
+		Short: q.From.kind == boundOffset && first > log.end || q.To.kind == boundOffset && last > log.end,
+	}
 	r.To = max(min(last, log.end), r.From)
 	switch q.From.kind {
 	case boundStart:

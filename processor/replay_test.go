@@ -201,8 +201,8 @@ func TestAPlanSaysWhatHasExpiredAndWritesNothing(t *testing.T) {
 		{AtStart(), AtEnd(), ReplayRange{From: 37, To: 50, Expired: 37}},
 		{AtOffset(10), AtOffset(45), ReplayRange{From: 37, To: 45, Expired: 27}},
 		{AtOffset(10), AtOffset(20), ReplayRange{From: 37, To: 37, Expired: 10}},
-		{AtOffset(40), AtOffset(1000), ReplayRange{From: 40, To: 50}},
-		{AtOffset(1000), AtEnd(), ReplayRange{From: 50, To: 50}},
+		{AtOffset(40), AtOffset(1000), ReplayRange{From: 40, To: 50, Short: true}},
+		{AtOffset(1000), AtEnd(), ReplayRange{From: 50, To: 50, Short: true}},
 		{AtTime(time.Now().Add(-time.Hour)), AtEnd(), ReplayRange{From: 37, To: 50, Expired: 37}},
 		{AtTime(time.Now().Add(time.Hour)), AtEnd(), ReplayRange{From: 50, To: 50}},
 	} {
