@@ -67,7 +67,7 @@ func (r *replayRun) plan(ctx context.Context, q processor.ReplayQuestion) (proce
 	for _, span := range plan.Partitions {
 		note := expiredText(q, span)
 		if span.Processed >= 0 && span.Processed <= span.To && span.Processed < span.LogEnd {
-			note += fmt.Sprintf("  %d from %d on are not processed yet, and no replay's work", span.LogEnd-span.Processed, span.Processed)
+			note += fmt.Sprintf("  %d from %d on wait for a processor, not for a replay", span.LogEnd-span.Processed, span.Processed)
 		}
 		r.out.printf("%9d  %12d  %12d  %12d%s", span.Partition, span.From, span.To, span.To-span.From, note)
 	}

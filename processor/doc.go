@@ -17,5 +17,8 @@
 //   - A log that no longer has the offset at which to go on is said with the number of records lost, never skipped over in
 //     silence.
 //
+// A Replayer reads what the log still has once more, without the group and with the same reader and store, up to where the
+// group stands. Its progress commits with its rows as the offsets do.
+//
 // Never: it does not talk to a target, does not read Kafka's committed offset, and does not import the prober.
 package processor

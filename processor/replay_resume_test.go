@@ -95,6 +95,7 @@ func (p *pipeline) killReplay(n int) (killed bool, err error) {
 	defer kill()
 	dying := &dyingTracer{left: n, die: kill}
 	pool := p.poolLike(func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = dying })
+	defer pool.Close() // not only at the end of the test: there are as many as statements
 	r := p.replayer(func(c *ReplayConfig) { c.Pool, c.BatchRecords = pool, 10 })
 	plan, err := r.Plan(ctx, everyRecord)
 	if err == nil {
