@@ -90,10 +90,10 @@ func expiredText(q processor.ReplayQuestion, span processor.ReplayRange) string 
 	switch {
 	case span.Expired > 0 && q.From == processor.AtStart():
 		text = fmt.Sprintf("  %d older ones have expired", span.Expired)
-	case span.Expired > 0 && q.From == processor.AtOffset(span.LogStart-span.Expired):
-		text = fmt.Sprintf("  %d of them have expired", span.Expired)
-	case span.Expired > 0:
+	case span.AtMost:
 		text = fmt.Sprintf("  up to %d of them have expired", span.Expired)
+	case span.Expired > 0:
+		text = fmt.Sprintf("  %d of them have expired", span.Expired)
 	}
 	if span.Short {
 		text += fmt.Sprintf("  the log ends at %d", span.LogEnd)

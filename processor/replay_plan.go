@@ -39,9 +39,10 @@ type ReplayRange struct {
 	From, To  int64
 	// LogStart and LogEnd are what the log has. Records of a transaction that is still open are not there yet.
 	LogStart, LogEnd int64
-	// Expired is how many records before LogStart were asked for: exactly, when the question begins at an offset; all that
-	// ever were, when it begins at the start; at most, when it begins at a time.
+	// Expired is how many records before LogStart were asked for; all that ever were, when the question begins at the start.
 	Expired int64
+	// AtMost says that Expired may be fewer: nobody knows of what time they were.
+	AtMost bool
 	// Short says that an offset was asked for that the log has not come to.
 	Short bool
 	// Processed is the offset that the group goes on at, -1 where it has not begun. Nothing from there on is read: it is
@@ -119,7 +120,7 @@ func (q ReplayQuestion) within(log logRange, from, to int64) ReplayRange {
 		r.Expired = max(min(log.start, last)-first, 0)
 	case boundTime:
 		if first <= log.start {
-			r.Expired = log.start
+			r.Expired, r.AtMost = log.start, log.start > 0
 		}
 	}
 	return r

@@ -203,7 +203,7 @@ func TestAPlanSaysWhatHasExpiredAndWritesNothing(t *testing.T) {
 		{AtOffset(10), AtOffset(20), ReplayRange{From: 37, To: 37, Expired: 10}},
 		{AtOffset(40), AtOffset(1000), ReplayRange{From: 40, To: 50, Short: true}},
 		{AtOffset(1000), AtEnd(), ReplayRange{From: 50, To: 50, Short: true}},
-		{AtTime(time.Now().Add(-time.Hour)), AtEnd(), ReplayRange{From: 37, To: 50, Expired: 37}},
+		{AtTime(time.Now().Add(-time.Hour)), AtEnd(), ReplayRange{From: 37, To: 50, Expired: 37, AtMost: true}},
 		{AtTime(time.Now().Add(time.Hour)), AtEnd(), ReplayRange{From: 50, To: 50}},
 	} {
 		c.want.LogStart, c.want.LogEnd, c.want.Processed = 37, 50, -1
