@@ -64,8 +64,11 @@ func (r *rereading) begin(ctx context.Context) (map[int32]span, error) {
 		return nil, err
 	}
 	left, err := r.at.left(ctx)
-	if err != nil || len(left) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	if r.countLeft(left); len(left) == 0 {
+		return nil, nil
 	}
 	client, err := kgo.NewClient(slices.Concat(r.cfg.Kafka, []kgo.Opt{kgo.WithHooks(r.brokers)})...)
 	if err != nil {
