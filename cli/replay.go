@@ -25,7 +25,7 @@ func (p *program) replayCommand() *urfave.Command {
 			"  webcheck replay --from 1042 --to 2000 --partition 3\n  webcheck replay --resume\n  webcheck replay --from 1042 --partition 3 --reposition",
 		Flags: flags([]urfave.Flag{
 			&urfave.StringFlag{Name: "from", Usage: "`WHERE` to begin: start, an offset of one partition, a time, a date (UTC), or how long ago (2h, 3d)"},
-			&urfave.StringFlag{Name: "to", Usage: "`WHERE` to end, without it: end, or as --from", DefaultText: "end"},
+			&urfave.StringFlag{Name: "to", Usage: "`WHERE` to end, in the same forms; what is there is not read any more", DefaultText: "end"},
 			&urfave.StringFlag{Name: "partition", Usage: "only these partitions: `N[,N…]`", DefaultText: "all"},
 			&urfave.StringFlag{Name: "target", Usage: "only the events of the target `ID`", DefaultText: "all"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "only say what would be done", DisableDefaultText: true},
