@@ -18,7 +18,7 @@ func (p *program) replayCommand() *urfave.Command {
 		Name:  "replay",
 		Usage: "process once more what Kafka still has, from an offset, a time or the start",
 		Description: "Says first what it will read and what has expired, then writes it as the first time: a row that is there and right " +
-			"stays as it is. It reads nothing that no processor has read yet, and processors may run meanwhile; where they go on is not " +
+			"stays as it is. Where processors have begun it reads no further than they have; they may run meanwhile, and where they go on is not " +
 			"changed, unless with --reposition. A time is that of the record in Kafka.\n\n" +
 			"Examples:\n  webcheck replay --from start --dry-run\n  webcheck replay --from 2h --target login\n" +
 			"  webcheck replay --from 2026-11-25T08:00:00Z --to 2026-11-25T09:30:00Z\n" +
