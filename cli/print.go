@@ -38,8 +38,13 @@ const maxPositionWidth = len("webcheck.checks/99@999999")
 // the terminal is not a dumb one.
 func newPrinter(out io.Writer, env func(string) (string, bool)) *printer {
 	noColour, _ := env("NO_COLOR")
+	return &printer{out: out, colour: noColour == "" && canBeSteered(out, env)}
+}
+
+// canBeSteered reports whether a person looks at out on a terminal that understands more than lines of text.
+func canBeSteered(out io.Writer, env func(string) (string, bool)) bool {
 	kind, _ := env("TERM")
-	return &printer{out: out, colour: noColour == "" && kind != "dumb" && isTerminal(out)}
+	return kind != "dumb" && isTerminal(out)
 }
 
 // isTerminal reports whether a person looks at or types into stream.

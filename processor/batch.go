@@ -22,6 +22,8 @@ type reader struct {
 	topic   string
 	decoder *schemas.Decoder
 	accepts func(slot time.Time) error // why a slot has no place in the table, if it has none
+	// replayed leaves out what has grown too old: it was a row in its time, and to be read again makes no dead letter of it.
+	replayed bool
 }
 
 // batch is what one transaction writes.
@@ -30,6 +32,7 @@ type batch struct {
 	records  []*kgo.Record         // behind rows, one each
 	rows     []db.CopyChecksParams // what could be decoded
 	letters  []letter              // what could not
+	tooOld   int                   // records of a replay that were left out
 	advances map[int32]advance
 	marks    []*kgo.Record // all that were polled, for Kafka's own offsets
 }
@@ -74,6 +77,10 @@ func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
 	}
 	if err == nil {
 		err = cmp.Or(schemas.CheckEventID(&e), r.accepts(e.Slot), checkText(&e))
+	}
+	if r.replayed && errors.Is(err, errTooOld) {
+		b.tooOld++
+		return nil
 	}
 	if err != nil {
 		b.letters = append(b.letters, newLetter(record, err))

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,6 +24,9 @@ const (
 	tidyEvery = time.Hour
 )
 
+// errTooOld says that a slot has left the retention.
+var errTooOld = errors.New("older than what is kept")
+
 // partitions makes and drops the partitions of checks and strips, and drops old rollups.
 type partitions struct {
 	pool      *pgxpool.Pool
@@ -39,7 +43,7 @@ func (p *partitions) accepts(slot time.Time) error {
 	now := p.now()
 	switch {
 	case slot.Before(now.Add(-p.retention)):
-		return fmt.Errorf("its slot %s is older than what is kept, %v", slot.Format(time.RFC3339), p.retention)
+		return fmt.Errorf("its slot %s is %w, %v", slot.Format(time.RFC3339), errTooOld, p.retention)
 	case slot.After(now.Add(maxAhead)):
 		return fmt.Errorf("its slot %s is more than %v in the future", slot.Format(time.RFC3339), maxAhead)
 	}

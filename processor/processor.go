@@ -125,17 +125,18 @@ func New(cfg Config) (*Processor, error) {
 		batchRecords: cfg.BatchRecords,
 	}
 	p.definitions = &definitions{
-		topic: cfg.TargetsTopic, kafka: cfg.Kafka, store: p.newStore(), buried: p.letters.wake,
+		topic: cfg.TargetsTopic, kafka: cfg.Kafka, store: p.newStore(false), buried: p.letters.wake,
 		decoder: schemas.NewDecoderOf[event.TargetDefined](cfg.Registry, schemas.TargetDefined(cfg.TargetsTopic)),
 		outage:  outage{logger: cfg.Logger, doing: "reading definitions"},
 	}
 	return p, nil
 }
 
-func (p *Processor) newStore() *store {
+// newStore gives a session its store. Which partitions are there it finds out anew. In one that is replayed nothing is news.
+func (p *Processor) newStore(replayed bool) *store {
 	s := &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)}
 	if !p.cfg.WithoutFolds {
-		s.folder = newFolder(p.queries, false)
+		s.folder = newFolder(p.queries, replayed)
 	}
 	return s
 }
@@ -211,17 +212,18 @@ func (p *Processor) Run(ctx context.Context) error {
 		group.Go(func() error { return p.definitions.run(ctx) })
 	}
 	group.Go(func() error { return p.partitions.run(ctx) })
-	group.Go(func() error { return p.keepProcessing(ctx) })
+	group.Go(func() error { return p.keepProcessing(ctx, p.session) })
 	return group.Wait()
 }
 
-// keepProcessing runs one session after the other. Whatever goes wrong ends a session, with nothing of the batch in hand
-// written, and the next one starts from the offsets that are stored: there is no other way to recover.
-func (p *Processor) keepProcessing(ctx context.Context) error {
+// keepProcessing runs one session after the other until one comes to its end, which a live one never does. Whatever goes
+// wrong ends a session, with nothing of the batch in hand written, and the next one starts from the offsets that are stored:
+// there is no other way to recover.
+func (p *Processor) keepProcessing(ctx context.Context, session func(context.Context) (committed bool, err error)) error {
 	pauses := newPauses()
 	for {
-		committed, err := p.session(ctx)
-		if ctx.Err() != nil {
+		committed, err := session(ctx)
+		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		if isPermanent(err) {

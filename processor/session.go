@@ -58,7 +58,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     p.newStore(),
+		store:     p.newStore(false),
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,

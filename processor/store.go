@@ -30,6 +30,8 @@ type store struct {
 	partitions *partitions
 	folder     *folder            // nil: checks are stored and not folded
 	days       map[time.Time]bool // whose partitions are there
+	// move moves the offsets on in a batch's transaction; nil means those of the group.
+	move func(ctx context.Context, tx pgx.Tx, b *batch) error
 }
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows and
@@ -40,8 +42,12 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	if err := s.preparePartitions(ctx, b.rows); err != nil {
 		return tally, err
 	}
+	move := s.move
+	if move == nil {
+		move = s.advance
+	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.advance(ctx, tx, b); err != nil {
+		if err := move(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
 		if err := s.apply(ctx, tx, b, &tally); err != nil {
