@@ -62,8 +62,6 @@ type Config struct {
 	Retention time.Duration
 	// StopTimeout bounds what a stop waits for: the batch in hand, dead letters, leaving the group. Zero: DefaultStopTimeout.
 	StopTimeout time.Duration
-	// WithoutFolds stores checks and makes nothing of them, as a benchmark wants it. What is stored so is never folded.
-	WithoutFolds bool
 	// Kafka says how to reach the brokers. Required.
 	Kafka []kgo.Opt
 	// Registry has the writers' schemas. Required.
