@@ -126,5 +126,21 @@ func checkText(e *event.CheckCompleted) error {
 			return fmt.Errorf("checking event %q: a NUL in its text", e.EventID)
 		}
 	}
+	if err := checkKeys(e.TargetID, e.Location, e.DefinitionVersion); err != nil {
+		return fmt.Errorf("checking event %q: %w", e.EventID, err)
+	}
+	return nil
+}
+
+// maxKeyBytes is how long a text may be that is part of a key. What webcheck writes has 63 at most; an index takes a third of a
+// page in all (PostgreSQL, "B-Tree Implementation"), and what is longer is refused in a way that looks like trouble of the server.
+const maxKeyBytes = 255
+
+func checkKeys(texts ...string) error {
+	for _, text := range texts {
+		if len(text) > maxKeyBytes {
+			return fmt.Errorf("%q… has %d bytes, which is more than the %d of a key", strings.ToValidUTF8(text[:32], ""), len(text), maxKeyBytes)
+		}
+	}
 	return nil
 }
