@@ -3,22 +3,25 @@ package processor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // brokers is a hook of the Kafka client, which retries in silence: it says once that a broker can't be reached, and once
 // that it can again.
 type brokers struct {
-	logger *slog.Logger
+	logger  *slog.Logger
+	waiting prometheus.Gauge // of brokers that can't be reached; may be nil
 
 	mu   sync.Mutex
-	away map[string]*outage // by host:port, so that a seed and the broker it turns out to be are one
+	seen map[string]*outage // by host:port, so that a seed and the broker it turns out to be are one
 }
 
 // OnBrokerConnect is called by the client after each attempt to connect (kgo.HookBrokerConnect).
@@ -26,17 +29,32 @@ func (b *brokers) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ ne
 	address := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at, known := b.away[address]
+	at, known := b.seen[address]
+	if !known {
+		at = &outage{logger: b.logger, doing: "reaching Kafka at " + address, waiting: b.waiting}
+		b.seen[address] = at
+	}
 	switch {
-	case err == nil && known:
+	case err == nil:
 		at.end()
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
-		// Nothing was wrong, or the client was being closed.
-	case !known:
-		at = &outage{logger: b.logger, doing: "reaching Kafka at " + address}
-		b.away[address] = at
-		at.begin(err)
+	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
+		// The client was being closed.
 	default:
 		at.begin(err)
 	}
+}
+
+// trouble gives an error when none of the brokers that were tried can be reached: with one of them the client goes on.
+func (b *brokers) trouble() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var trouble error
+	for address, at := range b.seen {
+		err := at.trouble()
+		if err == nil {
+			return nil
+		}
+		trouble = fmt.Errorf("reaching Kafka at %s: %w", address, err)
+	}
+	return trouble
 }

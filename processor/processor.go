@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -70,6 +72,8 @@ type Config struct {
 	Logger *slog.Logger
 	// OnBatch is called after each committed batch, by the goroutine that writes the next one. May be nil.
 	OnBatch func(Tally)
+	// Metrics shows the processor's metrics and those of its Kafka clients. One registry is for one processor. Nil: none.
+	Metrics prometheus.Registerer
 }
 
 // Processor folds one topic into one database. Make it with New.
@@ -81,6 +85,9 @@ type Processor struct {
 	partitions *partitions
 	publisher  *publisher
 	brokers    *brokers
+	metrics    *metrics
+	lag        *lag
+	member     atomic.Pointer[kgo.Client] // of the session that is in the group; nil between sessions
 	outage     outage
 	// batchRecords is the most records of the next batch: BatchRecords, or fewer after one that took too long.
 	batchRecords int
@@ -93,17 +100,25 @@ func New(cfg Config) (*Processor, error) {
 	}
 	cfg.setDefaults()
 	queries := db.New()
-	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, logger: cfg.Logger, now: time.Now}
-	decoder := schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic))
+	lag := newLag(cfg.Topic)
+	metrics, err := newMetrics(cfg.Metrics, lag)
+	if err != nil {
+		return nil, fmt.Errorf("registering the processor's metrics: %w", err)
+	}
+	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, logger: cfg.Logger, now: time.Now,
+		outage: metrics.outage(cfg, "making and dropping partitions")}
+	decoder := schemas.NewDecoder(cfg.Registry.Observed(metrics.schemaFetched), schemas.CheckCompleted(cfg.Topic))
 	return &Processor{
 		cfg:        cfg,
 		logger:     cfg.Logger,
 		queries:    queries,
 		reader:     &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
 		partitions: partitions,
-		publisher:  newPublisher(cfg, queries),
-		brokers:    &brokers{logger: cfg.Logger, away: make(map[string]*outage)},
-		outage:     outage{logger: cfg.Logger, doing: "processing"},
+		publisher:  newPublisher(cfg, queries, metrics),
+		brokers:    &brokers{logger: cfg.Logger, waiting: metrics.waiting.WithLabelValues("reaching Kafka"), seen: make(map[string]*outage)},
+		metrics:    metrics,
+		lag:        lag,
+		outage:     metrics.outage(cfg, "processing"),
 
 		batchRecords: cfg.BatchRecords,
 	}, nil
@@ -165,6 +180,9 @@ func (p *Processor) Run(ctx context.Context) error {
 	group.Go(func() error { return p.publisher.run(ctx) })
 	group.Go(func() error { return p.partitions.run(ctx) })
 	group.Go(func() error { return p.keepProcessing(ctx) })
+	if p.cfg.Metrics != nil {
+		group.Go(func() error { return p.lag.follow(ctx, p.cfg.Kafka, p.logger) })
+	}
 	return group.Wait()
 }
 

@@ -42,14 +42,14 @@ type publisher struct {
 	woken   chan struct{}
 }
 
-func newPublisher(cfg Config, queries *db.Queries) *publisher {
+func newPublisher(cfg Config, queries *db.Queries, metrics *metrics) *publisher {
 	return &publisher{
 		topic:   cfg.DeadTopic,
-		kafka:   cfg.Kafka,
+		kafka:   append(slices.Clone(cfg.Kafka), KafkaMetrics(cfg.Metrics, "dead_letters")),
 		pool:    cfg.Pool,
 		queries: queries,
 		logger:  cfg.Logger,
-		outage:  outage{logger: cfg.Logger, doing: "publishing dead letters"},
+		outage:  metrics.outage(cfg, "publishing dead letters"),
 		stop:    cfg.StopTimeout,
 		woken:   make(chan struct{}, 1),
 	}

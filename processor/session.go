@@ -15,8 +15,13 @@ import (
 
 // Bounds on what the client holds in memory: whatever the backlog, a few batches are fetched ahead and no more.
 const (
-	fetchMaxBytes          = 8 << 20
+	// fetchMaxBytes is what one fetch brings, compressed: some 50,000 events, which take 25 MB once they are records.
+	fetchMaxBytes          = 2 << 20
 	fetchMaxPartitionBytes = 1 << 20
+	// maxFetches is how many are asked for or held at once, whatever the number of brokers.
+	maxFetches = 2
+	// fetchMaxWait is how long a broker that has nothing new may hold one of them, and so delay those to the others.
+	fetchMaxWait = 500 * time.Millisecond
 )
 
 // leaveTimeout bounds each farewell to the group when Kafka is away.
@@ -30,6 +35,8 @@ type session struct {
 	store   *store
 	offsets *offsets
 	fail    context.CancelCauseFunc // ends the session from a callback of the client
+
+	watch stopwatch // of the batch in hand
 
 	mu   sync.Mutex
 	next map[int32]int64 // next offset of each partition that is owned
@@ -55,6 +62,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 		fail:      fail,
 		next:      make(map[int32]int64),
 	}
+	s.store.watch = &s.watch
 	clientCtx, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	options := slices.Concat(p.cfg.Kafka, s.options(), []kgo.Opt{kgo.WithContext(clientCtx)})
@@ -62,9 +70,13 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 		return false, &PermanentError{Err: fmt.Errorf("making the Kafka client: %w", err)}
 	}
 	close(s.made)
+	s.member.Store(s.client)
 	defer s.leave(kill)
 	for {
+		s.watch.start()
 		fetches := s.client.PollRecords(ctx, p.batchRecords)
+		s.watch.lap(phasePoll)
+		s.lag.fetched(fetches)
 		wrote, err := s.handle(ctx, fetches)
 		s.client.AllowRebalance()
 		committed = committed || wrote
@@ -92,6 +104,7 @@ func (p *Processor) fitBatch(wrote bool, err error) {
 func (s *session) options() []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.WithHooks(s.brokers),
+		KafkaMetrics(s.cfg.Metrics, "processor"),
 		kgo.ConsumeTopics(s.cfg.Topic),
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),
@@ -104,6 +117,8 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(fetchMaxBytes),
 		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
+		kgo.MaxConcurrentFetches(maxFetches),
+		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	}
 	if s.cfg.Name != "" {
@@ -135,6 +150,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		s.next[p] = offset
 		fetched[s.cfg.Topic][p] = kgo.NewOffset().At(offset).WithEpoch(-1)
 	}
+	s.lag.assigned(next)
 	s.logger.Info("partitions assigned", "topic", s.cfg.Topic, "partitions", partitions)
 	return fetched, nil
 }
@@ -156,6 +172,7 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 	for _, p := range partitions[s.cfg.Topic] {
 		delete(s.next, p)
 	}
+	s.lag.lost(partitions[s.cfg.Topic])
 	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
 }
 
@@ -198,6 +215,7 @@ func (s *session) writeBatch(ctx context.Context, records []*kgo.Record) (wrote 
 	if len(b.advances) == 0 {
 		return false, nil
 	}
+	s.watch.lap(phaseDecode)
 	tally, err := s.store.write(ctx, b)
 	if err != nil {
 		return false, err
@@ -217,6 +235,8 @@ func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
 	s.mu.Unlock()
 	s.client.MarkCommitRecords(records...)
 	s.outage.end()
+	s.lag.committed(b.advances)
+	s.metrics.committed(tally, &s.watch)
 	for _, l := range b.letters {
 		s.logger.Error("record is a dead letter", "position", l.position().String(), "cause", l.Cause)
 	}
@@ -233,6 +253,8 @@ func (s *session) committed(b *batch, records []*kgo.Record, tally Tally) {
 func (s *session) leave(kill context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), min(leaveTimeout, s.cfg.StopTimeout/4))
 	defer cancel()
+	s.member.Store(nil)
+	s.lag.leaving()
 	s.client.AllowRebalance()
 	// A group that can't be left forgets this member by its session timeout.
 	if err := s.client.LeaveGroupContext(ctx); err != nil {

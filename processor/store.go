@@ -19,6 +19,7 @@ type Tally struct {
 	Inserted int64 // rows that are new
 	Merged   int64 // rows written by a merge: new ones beside a repeated id, and rows that a check before them replaced
 	Dead     int   // dead letters
+	Amended  int64 // windows, incidents and rollups that late events changed
 }
 
 // store writes batches. It is used by one goroutine at a time.
@@ -27,6 +28,7 @@ type store struct {
 	queries    *db.Queries
 	partitions *partitions
 	days       map[time.Time]bool // whose partitions are there
+	watch      *stopwatch         // may be nil
 }
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows,
@@ -44,11 +46,13 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 		if err := s.writeRows(ctx, tx, b, 0, len(b.rows), &tally); err != nil {
 			return fmt.Errorf("writing checks: %w", err)
 		}
+		s.watch.lap(phaseRows)
 		if err := s.writeLetters(ctx, tx, b.letters); err != nil {
 			return fmt.Errorf("writing dead letters: %w", err)
 		}
 		return nil
 	})
+	s.watch.lap(phaseCommit)
 	tally.Dead = len(b.letters)
 	return tally, err
 }
