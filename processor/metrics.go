@@ -49,7 +49,7 @@ func newMetrics(registry prometheus.Registerer, others ...prometheus.Collector) 
 		schemaFetches: newCounter("schema_fetches_total", "Writer schemas that the registry was asked for."),
 		schemaErrors:  newCounter("schema_fetch_errors_total", "Fetches of a writer schema that the registry did not answer."),
 		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "waiting",
-			Help: "1 while something is held up by Kafka, the registry or PostgreSQL; for brokers, how many can't be reached."}, []string{"doing"}),
+			Help: "1 while something is held up by Kafka, the registry or PostgreSQL; for brokers, how many could not be reached when last tried."}, []string{"doing"}),
 		lastCommit: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "last_commit_timestamp_seconds",
 			Help: "When the last batch was committed, in seconds since 1970; 0 before the first."}),
 	}

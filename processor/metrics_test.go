@@ -2,6 +2,7 @@ package processor
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"net/url"
 	"os"
@@ -175,6 +176,36 @@ func TestAnOutageShowsInTheMetricsAndEndsReadiness(t *testing.T) {
 		t.Errorf("ready after the end: got %v, want %v", err, errNotMember)
 	}
 	p.checkInvariants(events, 0)
+}
+
+func TestOneBrokerThatAnswersIsEnoughToBeReady(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m, err := newMetrics(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const away = "webcheck_processor_waiting{doing=reaching Kafka}"
+	b := &brokers{logger: slog.New(slog.DiscardHandler), waiting: m.waiting.WithLabelValues("reaching Kafka"), seen: make(map[string]*outage)}
+	one, other := kgo.BrokerMetadata{Host: "one", Port: 9092}, kgo.BrokerMetadata{Host: "other", Port: 9092}
+	refused := errors.New("refused")
+	b.OnBrokerConnect(one, 0, nil, refused)
+	b.OnBrokerConnect(one, 0, nil, refused)
+	if err := b.trouble(); !errors.Is(err, refused) {
+		t.Errorf("the only broker is away: got %v", err)
+	}
+	checkReadings(t, registry, map[string]float64{away: 1})
+	b.OnBrokerConnect(other, 0, nil, nil)
+	if err := b.trouble(); err != nil {
+		t.Errorf("the other broker is there: got %v", err)
+	}
+	b.OnBrokerConnect(other, 0, nil, refused)
+	if b.trouble() == nil {
+		t.Error("both brokers are away, and there is no trouble")
+	}
+	checkReadings(t, registry, map[string]float64{away: 2})
+	b.OnBrokerConnect(one, 0, nil, nil)
+	b.OnBrokerConnect(other, 0, nil, nil)
+	checkReadings(t, registry, map[string]float64{away: 0})
 }
 
 func TestLagIsTheDistanceToTheEndAndTheAgeOfTheLastRecordProcessed(t *testing.T) {
