@@ -35,6 +35,7 @@ type batch struct {
 	tooOld   int                   // records of a replay that were left out
 	advances map[int32]advance
 	marks    []*kgo.Record // all that were polled, for Kafka's own offsets
+	watch    stopwatch
 }
 
 // advance moves a partition's next offset.

@@ -36,6 +36,7 @@ type partitions struct {
 	rollupRetention time.Duration
 	logger          *slog.Logger
 	now             func() time.Time
+	outage          outage
 }
 
 // accepts says why a slot has no place in the table: it is older than the retention, or absurdly far in the future.
@@ -71,12 +72,11 @@ func (p *partitions) ensure(ctx context.Context, days []time.Time) error {
 func (p *partitions) run(ctx context.Context) error {
 	again := time.NewTicker(tidyEvery)
 	defer again.Stop()
-	trouble := outage{logger: p.logger, doing: "making and dropping partitions"}
 	for {
 		if err := p.tidy(ctx); err == nil {
-			trouble.end()
+			p.outage.end()
 		} else if ctx.Err() == nil && !isPermanent(err) { // that the processor stops on, and says itself
-			trouble.begin(err)
+			p.outage.begin(err)
 		}
 		select {
 		case <-ctx.Done():

@@ -39,6 +39,7 @@ type store struct {
 // nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
+	b.watch.resume()
 	if err := s.preparePartitions(ctx, b.rows); err != nil {
 		return tally, err
 	}
@@ -58,6 +59,7 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 		}
 		return nil
 	})
+	b.watch.lap(phaseCommit)
 	tally.Dead = len(b.letters)
 	return tally, err
 }
@@ -101,12 +103,14 @@ func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) er
 	if err != nil {
 		return fmt.Errorf("writing checks: %w", err)
 	}
+	b.watch.lap(phaseRows)
 	if s.folder == nil {
 		return nil
 	}
 	if tally.Folded, err = s.folder.fold(ctx, tx, locked, changes, nil); err != nil {
 		return fmt.Errorf("folding checks: %w", err)
 	}
+	b.watch.lap(phaseFolds)
 	return nil
 }
 
