@@ -41,16 +41,22 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 		if err := s.advance(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
-		if err := s.writeRows(ctx, tx, b, 0, len(b.rows), &tally); err != nil {
-			return fmt.Errorf("writing checks: %w", err)
-		}
-		if err := s.writeLetters(ctx, tx, b.letters); err != nil {
-			return fmt.Errorf("writing dead letters: %w", err)
-		}
-		return nil
+		return s.apply(ctx, tx, b, &tally)
 	})
 	tally.Dead = len(b.letters)
 	return tally, err
+}
+
+// apply writes what follows from a batch, apart from offsets: rows, then dead letters. What PostgreSQL refuses moves from
+// the ones to the others.
+func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+	if err := s.writeRows(ctx, tx, b, 0, len(b.rows), tally); err != nil {
+		return fmt.Errorf("writing checks: %w", err)
+	}
+	if err := s.writeLetters(ctx, tx, b.letters); err != nil {
+		return fmt.Errorf("writing dead letters: %w", err)
+	}
+	return nil
 }
 
 // preparePartitions makes the partitions that the rows need, before their transaction, so that no lock on the table is held
