@@ -117,7 +117,7 @@ func (p *program) app() *urfave.App {
 		OnUsageError:    usageFault,
 		Action:          noCommand,
 		Commands: []*urfave.Command{
-			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.tailCommand(), p.topicsCommand(), p.dbCommand(),
+			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.tailCommand(), p.topicsCommand(), p.dbCommand(), p.deadCommand(),
 		},
 	}
 	everyCommand(app.Commands, func(c *urfave.Command) {

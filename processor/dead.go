@@ -68,7 +68,7 @@ type LetterSummary struct {
 	Position Position
 	// TimestampMs is the record's own, in milliseconds since 1970; it may be absurd.
 	TimestampMs int64
-	// Key is the beginning of the record's key; nil: it had none.
+	// Key is the record's key, in a list its beginning; nil: it had none.
 	Key []byte
 	// ValueBytes is the length of the record's value; 0 also where it had none.
 	ValueBytes int
@@ -141,8 +141,8 @@ func CountDeadLetters(ctx context.Context, pool *pgxpool.Pool, f LetterFilter) (
 // DeadLetter is a dead letter with the whole record.
 type DeadLetter struct {
 	LetterSummary
-	// Key and Value are nil where the record had none.
-	Key, Value []byte
+	// Value is nil where the record had none.
+	Value []byte
 	// Headers are those of the record; nil also where what is stored of them is damaged.
 	Headers []kgo.RecordHeader
 }
@@ -157,7 +157,7 @@ func FindDeadLetter(ctx context.Context, pool *pgxpool.Pool, at Position) (*Dead
 		return nil, lettersError(fmt.Sprintf("reading the dead letter of %v", at), err)
 	}
 	r := found[0]
-	l := &DeadLetter{Key: r.Key, Value: r.Value, LetterSummary: LetterSummary{
+	l := &DeadLetter{Value: r.Value, LetterSummary: LetterSummary{
 		Position: at, TimestampMs: r.TimestampMs, Key: r.Key, ValueBytes: len(r.Value), Cause: r.Cause, Published: r.Published,
 	}}
 	if r.Unpublishable != nil {

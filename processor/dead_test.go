@@ -153,7 +153,7 @@ func TestALetterIsFoundWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &DeadLetter{Key: record.Key, Value: record.Value, Headers: record.Headers, LetterSummary: LetterSummary{
+	want := &DeadLetter{Value: record.Value, Headers: record.Headers, LetterSummary: LetterSummary{
 		Position: Position{"t", 3, 1042}, TimestampMs: 1, Key: record.Key, ValueBytes: 5, Cause: "a\uFFFDb",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -36,7 +36,7 @@ LIMIT sqlc.arg(up_to);
 -- name: CountDeadLetters :many
 -- How many letters have which cause, the most frequent first, and how many there are in all, of how many causes. Numbers,
 -- times and ids are left out of a cause: they would make every letter one of its own.
-SELECT regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![[:alpha:]-])[0-9]+([0-9:.TZhms-]*[0-9Zhms])?', '…', 'g')::text AS cause,
+SELECT regexp_replace(cause, '0x[0-9a-f]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![[:alpha:]-])[0-9]+([0-9:.TZhms-]*[0-9Zhms])?', '…', 'g')::text AS cause,
     count(*) AS letters, (sum(count(*)) OVER ())::bigint AS total, count(*) OVER () AS causes
 FROM dead_letters
 WHERE

@@ -10,7 +10,7 @@ import (
 )
 
 const countDeadLetters = `-- name: CountDeadLetters :many
-SELECT regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![[:alpha:]-])[0-9]+([0-9:.TZhms-]*[0-9Zhms])?', '…', 'g')::text AS cause,
+SELECT regexp_replace(cause, '0x[0-9a-f]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![[:alpha:]-])[0-9]+([0-9:.TZhms-]*[0-9Zhms])?', '…', 'g')::text AS cause,
     count(*) AS letters, (sum(count(*)) OVER ())::bigint AS total, count(*) OVER () AS causes
 FROM dead_letters
 WHERE
