@@ -78,18 +78,18 @@ func (r *Registry) anySchema(ctx context.Context, in *Inspection, preferred stri
 		return nil, newRegistryError("fetching schema %d", in.SchemaID, err)
 	}
 	var subject string
-	known := false
 	versions, err := r.client.SchemaVersionsByID(ctx, in.SchemaID)
-	if err == nil { // a registry before 5.5 does not say; the schema is there nevertheless
-		for _, v := range versions {
-			in.Subjects = append(in.Subjects, fmt.Sprintf("%s/%d", v.Subject, v.Version))
-			if subject = v.Subject; sameSubject(v.Subject, preferred) {
-				known = true
-			}
-		}
+	if err != nil { // a registry before 5.5 does not say; the schema is there nevertheless
+		versions = nil
 	}
-	if known {
-		subject = preferred
+	for _, v := range versions {
+		in.Subjects = append(in.Subjects, fmt.Sprintf("%s/%d", v.Subject, v.Version))
+		if subject == "" {
+			subject = v.Subject
+		}
+		if sameSubject(v.Subject, preferred) {
+			subject = preferred
+		}
 	}
 	if found.Type != sr.TypeAvro {
 		return nil, newProfileError(subject, "", fmt.Sprintf("schema %d is not Avro but %s", in.SchemaID, found.Type))
