@@ -16,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/embedded/testservices/seed"
-	"webcheck/gen/db"
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
@@ -298,51 +297,4 @@ func randomBytes(random *rand.Rand) []byte {
 		b[i] = byte(random.Uint32())
 	}
 	return b
-}
-
-func TestARetryWaitsForAPublisherThatHoldsTheLetter(t *testing.T) {
-	p := newPipeline(t, 1)
-	p.bury(0, newEvents(3)...)
-	tx, err := p.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(context.Background()) }()
-	if locked, err := db.New().LockUnpublishedDeadLetters(t.Context(), tx, 2); err != nil || len(locked) != 2 {
-		t.Fatalf("locking as a publisher: %d letters, %v", len(locked), err)
-	}
-	done, registry := make(chan Retried, 1), p.schemas()
-	go func() {
-		sum, err := RetryDeadLetters(t.Context(), RetryConfig{Topic: p.topic, Registry: registry, Pool: p.pool}, LetterFilter{})
-		if err != nil {
-			t.Error(err)
-		}
-		done <- sum
-	}()
-	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for len(query(t, p.pool, "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")) == 0 {
-		select {
-		case <-ticker.C:
-		case sum := <-done:
-			t.Fatalf("it did not wait: %+v", sum)
-		case <-timeout:
-			t.Fatal("it does not get as far as the lock")
-		}
-	}
-	mark := []db.MarkDeadLettersParams{{Topic: p.topic, RecordOffset: 0, Published: true}}
-	db.New().MarkDeadLetters(t.Context(), tx, mark).Exec(func(_ int, err error) {
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if sum := <-done; sum != (Retried{Applied: 3}) {
-		t.Errorf("got %+v, want three applied", sum)
-	}
-	if rows, letters := p.letterStates(); len(rows) != 3 || len(letters) != 0 {
-		t.Errorf("%d rows and %d letters, want 3 and 0", len(rows), len(letters))
-	}
 }
