@@ -51,17 +51,23 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 		if err := move(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
-		if err := s.apply(ctx, tx, b, &tally); err != nil {
-			return err
-		}
-		if err := s.writeLetters(ctx, tx, b.letters); err != nil {
-			return fmt.Errorf("writing dead letters: %w", err)
-		}
-		return nil
+		return s.apply(ctx, tx, b, &tally)
 	})
 	b.watch.lap(phaseCommit)
 	tally.Dead = len(b.letters)
 	return tally, err
+}
+
+// apply writes what follows from a batch, apart from offsets: rows and folds, then dead letters. What PostgreSQL refuses moves from
+// the ones to the others.
+func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+	if err := s.applyRows(ctx, tx, b, tally); err != nil {
+		return err
+	}
+	if err := s.writeLetters(ctx, tx, b.letters); err != nil {
+		return fmt.Errorf("writing dead letters: %w", err)
+	}
+	return nil
 }
 
 // preparePartitions makes the partitions that the rows need, before their transaction, so that no lock on the table is held
@@ -86,8 +92,8 @@ func (s *store) advance(ctx context.Context, tx pgx.Tx, b *batch) error {
 	return advanceOffsets(ctx, s.queries, tx, moves)
 }
 
-// apply writes a batch's rows and folds them.
-func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+// applyRows writes a batch's rows and folds them.
+func (s *store) applyRows(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
 	var locked lockedTargets
 	if s.folder != nil {
 		ids := make([]string, len(b.rows))

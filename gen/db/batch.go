@@ -187,6 +187,60 @@ func (b *DeleteTransitionsBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const explainDeadLetters = `-- name: ExplainDeadLetters :batchexec
+UPDATE dead_letters SET cause = $4
+WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND cause <> $4
+`
+
+type ExplainDeadLettersBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type ExplainDeadLettersParams struct {
+	Topic        string
+	Partition    int32
+	RecordOffset int64
+	Cause        string
+}
+
+func (q *Queries) ExplainDeadLetters(ctx context.Context, db DBTX, arg []ExplainDeadLettersParams) *ExplainDeadLettersBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Topic,
+			a.Partition,
+			a.RecordOffset,
+			a.Cause,
+		}
+		batch.Queue(explainDeadLetters, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &ExplainDeadLettersBatchResults{br, len(arg), false}
+}
+
+func (b *ExplainDeadLettersBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *ExplainDeadLettersBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const insertDeadLetters = `-- name: InsertDeadLetters :batchexec
 INSERT INTO dead_letters (topic, partition, record_offset, timestamp_ms, key, value, headers, cause)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
