@@ -90,7 +90,7 @@ func (l *lab) mix(random *rand.Rand, c *foldCase) {
 	deliveries := c.deliveries(random)
 	definitions := slices.Clone(c.definitions)
 	random.Shuffle(len(definitions), func(i, j int) { definitions[i], definitions[j] = definitions[j], definitions[i] })
-	most := 1 + random.IntN(120)
+	most := 1 + random.IntN(200)
 	if random.IntN(4) == 0 {
 		most = len(deliveries)
 	}
@@ -240,7 +240,7 @@ func randomDefinition(random *rand.Rand, id, version string, interval time.Durat
 func TestFoldsAreWhatTheOracleSays(t *testing.T) {
 	random := seed.Random(t)
 	l := newLab(t)
-	for run := range seed.Runs(t, 150) {
+	for run := range seed.Runs(t, 100) {
 		l.clear()
 		c := randomFoldCase(random)
 		l.mix(random, &c)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 
@@ -237,14 +238,11 @@ func (o *oracle) incidents(target string, turns []turn) {
 }
 
 func lastUntil(all []seen, slot int64) *seen {
-	var last *seen
-	for i := range all {
-		if all[i].at > slot {
-			break
-		}
-		last = &all[i]
+	after := sort.Search(len(all), func(i int) bool { return all[i].at > slot })
+	if after == 0 {
+		return nil
 	}
-	return last
+	return &all[after-1]
 }
 
 func agreed(reporting, down, bad, quorum int32) string {
@@ -267,15 +265,13 @@ func agreed(reporting, down, bad, quorum int32) string {
 func flappedUntil(turns []turn, r *event.TargetDefined) int64 {
 	window, last := int64(r.FlapWindowS)*1000, turns[len(turns)-1].at
 	var within []int64
-	for _, t := range turns {
-		if t.at > last-window {
-			within = append(within, t.at)
-		}
+	for i := len(turns) - 1; i >= 0 && turns[i].at > last-window; i-- {
+		within = append(within, turns[i].at)
 	}
 	if len(within) < int(r.FlapTransitions) {
 		return 0
 	}
-	return within[len(within)-int(r.FlapTransitions)] + window
+	return within[r.FlapTransitions-1] + window
 }
 
 // summed is what one hour or day of a location holds.
