@@ -24,8 +24,14 @@ const maxEventMillis = 1<<48 - 1
 // make the same id, and ids sort by slot. A slot before 1970 or after the year 10889 has no id of its own;
 // [CheckEventID] refuses it.
 func EventID(targetID, location string, slot time.Time) string {
-	input := make([]byte, 0, len(eventIDDomain)+8+len(targetID)+len(location))
-	input = append(input, eventIDDomain...)
+	text := eventID(targetID, location, slot)
+	return string(text[:])
+}
+
+// eventID is EventID without an allocation for ids of usual lengths.
+func eventID(targetID, location string, slot time.Time) [36]byte {
+	var space [192]byte
+	input := append(space[:0], eventIDDomain...)
 	input = binary.BigEndian.AppendUint32(input, uint32(len(targetID)))
 	input = append(input, targetID...)
 	input = binary.BigEndian.AppendUint32(input, uint32(len(location)))
@@ -41,15 +47,14 @@ func EventID(targetID, location string, slot time.Time) string {
 }
 
 // formatUUID writes id in the canonical 8-4-4-4-12 form.
-func formatUUID(id [16]byte) string {
-	var text [36]byte
+func formatUUID(id [16]byte) (text [36]byte) {
 	hex.Encode(text[0:8], id[0:4])
 	hex.Encode(text[9:13], id[4:6])
 	hex.Encode(text[14:18], id[6:8])
 	hex.Encode(text[19:23], id[8:10])
 	hex.Encode(text[24:36], id[10:16])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	return string(text[:])
+	return text
 }
 
 // CheckEventID reports why e cannot be the event of its slot: no target, no location, a slot that is not in whole
@@ -67,7 +72,7 @@ func CheckEventID(e *event.CheckCompleted) error {
 	case !time.UnixMilli(millis).Equal(e.Slot):
 		return fmt.Errorf("checking event %q: slot %s is not in whole milliseconds", e.EventID, e.Slot)
 	}
-	if want := EventID(e.TargetID, e.Location, e.Slot); e.EventID != want {
+	if want := eventID(e.TargetID, e.Location, e.Slot); e.EventID != string(want[:]) {
 		return fmt.Errorf("checking event %q: target %q, location %q and slot %s make the id %q",
 			e.EventID, e.TargetID, e.Location, e.Slot.UTC().Format(time.RFC3339Nano), want)
 	}

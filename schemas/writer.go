@@ -18,6 +18,7 @@ type writer struct {
 	resolved avro.Schema // what the library decodes with
 	lifting  bool        // whether a step of plan lifts
 	readers  sync.Pool   // of *avro.Reader
+	direct   *direct     // used instead of resolved; nil unless the schema is this build's own
 }
 
 // newWriter works out how values written with wrote become the reader's. The error says why they never can.
@@ -28,6 +29,9 @@ func newWriter(reader, wrote *Schema) (*writer, error) {
 	}
 	w := &writer{plan: newPlan(reader.record, wrote.record), resolved: resolved}
 	w.lifting = slices.ContainsFunc(w.plan, func(s step) bool { return s.lift })
+	if reader.Text == wrote.Text {
+		w.direct = newDirect(reader.record)
+	}
 	config := newConfig()
 	w.readers.New = func() any { return avro.NewReader(nil, 0, avro.WithReaderConfig(config)) }
 	return w, nil
@@ -128,6 +132,9 @@ func (w *writer) decode(body []byte, into *event.CheckCompleted) error {
 	lifts, err := w.plan.scan(body, space[:0])
 	if err != nil {
 		return err
+	}
+	if w.direct != nil {
+		return w.direct.decode(body, into)
 	}
 	if w.lifting {
 		body = lift(body, lifts)

@@ -3,7 +3,7 @@
 // Package event is the vocabulary of webcheck in flight: one struct an Avro record of schemas/events, with a field for
 // each of its fields, in its order and of its width.
 //
-// The structs hold data and nothing else. They carry no encoder: package schemas is the only way from and to bytes.
+// The structs hold data and say where it is, nothing else. They carry no encoder: package schemas is the only way from and to bytes.
 // Enum types are aliases of string, so that a struct of this package converts to the row of package db that has the
 // same columns, and stops compiling when it has not.
 package event
@@ -104,4 +104,36 @@ type CheckCompleted struct {
 	DefinitionVersion string `avro:"definition_version"`
 	// Which prober instance ran the check.
 	Prober string `avro:"prober"`
+}
+
+// Pointers returns where the fields of e are, in their order.
+func (e *CheckCompleted) Pointers() [26]any {
+	return [...]any{
+		&e.EventID,
+		&e.TargetID,
+		&e.Location,
+		&e.Slot,
+		&e.StartedAt,
+		&e.Outcome,
+		&e.Failure,
+		&e.FailureText,
+		&e.Assertion,
+		&e.AssertionValue,
+		&e.Attempts,
+		&e.StatusCode,
+		&e.RemoteAddress,
+		&e.HTTPVersion,
+		&e.DNSUs,
+		&e.ConnectUs,
+		&e.TLSUs,
+		&e.FirstByteUs,
+		&e.TransferUs,
+		&e.TotalUs,
+		&e.BodyBytes,
+		&e.BodyTruncated,
+		&e.RegexMatched,
+		&e.CertificateExpiresAt,
+		&e.DefinitionVersion,
+		&e.Prober,
+	}
 }
