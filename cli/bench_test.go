@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
+	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -86,26 +87,30 @@ func newBenchServices(t *testing.T) benchServices {
 	return s
 }
 
-// run runs the command and returns its exit code and what it wrote. onNotice, which may be nil, sees each piece of its
-// standard error.
+// run runs the program and returns its exit code and what it wrote. onNotice, which may be nil, sees each piece of its
+// standard error. The end of ctx interrupts it, as Ctrl-C does.
 func (s benchServices) run(ctx context.Context, onNotice func(string), args ...string) (code int, out, notices string) {
 	var stdout strings.Builder
 	stderr := &noticeWriter{see: onNotice}
-	code = Main(ctx, append([]string{"webcheck", "bench", "process"}, args...),
-		System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: stderr, Env: os.LookupEnv})
-	return code, stdout.String(), stderr.text.String()
+	program, err := os.Executable()
+	if err != nil {
+		return -1, "", err.Error()
+	}
+	cmd := exec.CommandContext(ctx, program, append([]string{"bench", "process"}, args...)...)
+	cmd.Args[0] = "webcheck"
+	cmd.Stdout, cmd.Stderr = &stdout, stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	_ = cmd.Run() // the exit code tells
+	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.text.String()
 }
 
-// noticeWriter keeps what is written, and shows it to see. The processes of the stages write to it too.
+// noticeWriter keeps what is written, and shows it to see.
 type noticeWriter struct {
-	mu   sync.Mutex
 	see  func(string)
 	text strings.Builder
 }
 
 func (w *noticeWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.see != nil {
 		w.see(string(p))
 	}
@@ -161,7 +166,7 @@ func (s benchServices) holdNothing(t *testing.T) {
 
 func (s benchServices) holdNoSubject(ctx context.Context, t *testing.T) {
 	t.Helper()
-	client, err := sr.NewClient(sr.URLs(s.registry))
+	client, err := sr.NewClient(sr.URLs(s.registry), sr.HTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}))
 	if err != nil {
 		t.Fatal(err)
 	}
