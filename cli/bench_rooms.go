@@ -78,8 +78,8 @@ func (r *stageRun) newDecoder() *schemas.Decoder {
 
 func decodeRows(ctx context.Context, decoder *schemas.Decoder, records []*kgo.Record) ([]db.CopyChecksParams, error) {
 	rows := make([]db.CopyChecksParams, len(records))
+	var e event.CheckCompleted
 	for i, record := range records {
-		var e event.CheckCompleted
 		if err := decoder.Decode(ctx, record.Value, &e); err != nil {
 			return nil, err
 		}
