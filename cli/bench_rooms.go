@@ -178,6 +178,7 @@ func (r *stageRun) consumeAndCopy(ctx context.Context) (count int64, err error) 
 
 // process runs a processor until it is told to stop, and tells of each batch.
 func (r *stageRun) process(ctx context.Context) (count int64, err error) {
+	limitMemory(r.p.Env) // as the command does
 	pool, err := openSchema(ctx, r.s.pool, r.order.Names.Tables)
 	if err != nil {
 		return 0, err

@@ -105,11 +105,19 @@ func (b *batch) sort() {
 		return
 	}
 	slices.SortStableFunc(order, byID)
-	rows, records := make([]db.CopyChecksParams, len(order)), make([]*kgo.Record, len(order))
-	for to, from := range order {
-		rows[to], records[to] = b.rows[from], b.records[from]
+	for start := range order { // in place, one cycle of the permutation after the other: a batch is large
+		row, record := b.rows[start], b.records[start]
+		for to := start; ; {
+			from := int(order[to])
+			order[to] = int32(to)
+			if from == start {
+				b.rows[to], b.records[to] = row, record
+				break
+			}
+			b.rows[to], b.records[to] = b.rows[from], b.records[from]
+			to = from
+		}
 	}
-	b.rows, b.records = rows, records
 }
 
 // partitions lists the partitions that the batch moves on, in the one order in which every processor locks them.
