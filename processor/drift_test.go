@@ -15,7 +15,7 @@ func TestAnEventAndItsRowThatDriftApartDoNotCompile(t *testing.T) {
 	const events, copies = "../gen/event/events.go", "../gen/db/checks.sql.go"
 	cases := []struct{ name, file, old, changed string }{
 		{"a field of another type", events, "Attempts int32", "Attempts int64"},
-		{"a field of another name", events, "DefinitionVersion", "Version"},
+		{"a field of another name", events, "RegexMatched", "BodyMatched"},
 		{"a field that became optional", events, "Prober string", "Prober *string"},
 		{"a field more", events, "Location string", "Location string\n\tRegion string"},
 		{"a column more", copies, "Attempts             int32", "Attempts int32\n\tRegion string"},
