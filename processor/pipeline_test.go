@@ -41,9 +41,14 @@ type pipeline struct {
 
 func newPipeline(t *testing.T, partitions int32) *pipeline {
 	t.Helper()
-	kafka := testservices.Kafka(t)
+	return newPipelineOn(t, testservices.Kafka(t), testservices.Postgres(t).URL, partitions)
+}
+
+// newPipelineOn is newPipeline on a Kafka and an empty database of the test's own.
+func newPipelineOn(t *testing.T, kafka *testservices.KafkaService, postgres string, partitions int32) *pipeline {
+	t.Helper()
 	p := &pipeline{
-		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: testservices.Postgres(t).URL,
+		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: postgres,
 		topic: kafka.Topic(t, "checks", partitions), dead: kafka.Topic(t, "dead", 1),
 		targets: kafka.Topic(t, "targets", 1), transitions: kafka.Topic(t, "transitions", 1), logs: new(logLines),
 	}
@@ -231,6 +236,13 @@ func (l *logLines) Handle(_ context.Context, r slog.Record) error {
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 	return nil
+}
+
+// forget drops what has been logged.
+func (l *logLines) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
 }
 
 // with lists the lines that have all of parts.
