@@ -56,11 +56,7 @@ func newPipelineOn(t *testing.T, kafka *testservices.KafkaService, postgres stri
 	if _, err := Migrate(t.Context(), p.pool); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if p.client, err = kgo.NewClient(append(kafka.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.client.Close)
+	p.reconnect()
 	schema := schemas.CheckCompleted(p.topic)
 	id, err := p.schemas().Register(t.Context(), schema)
 	if err != nil {
@@ -68,6 +64,17 @@ func newPipelineOn(t *testing.T, kafka *testservices.KafkaService, postgres stri
 	}
 	p.encoder = schemas.NewEncoder(schema, id)
 	return p
+}
+
+// reconnect gives the pipeline a Kafka client of its own, which asks for the partitions that there are now.
+func (p *pipeline) reconnect() {
+	p.t.Helper()
+	client, err := kgo.NewClient(append(p.kafka.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(client.Close)
+	p.client = client
 }
 
 // schemas gives a registry client that leaves no connection open behind it.
