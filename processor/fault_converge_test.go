@@ -106,7 +106,7 @@ func (x *turmoil) disturbed(owner, other *store, write func(context.Context, *st
 func TestTheSameEventsEndInTheSameTablesWhateverIsCutAndWhoeverOwns(t *testing.T) {
 	random := seed.Random(t)
 	mixed, clean := newLab(t), newLab(t)
-	for run := range seed.Runs(t, 60) {
+	for run := range seed.Runs(t, 40) {
 		mixed.clear()
 		clean.clear()
 		c := randomFoldCase(random)
