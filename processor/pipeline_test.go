@@ -130,7 +130,8 @@ type running struct {
 // start runs a processor; change, which may be nil, adapts its configuration. It is stopped at the test's end.
 func (p *pipeline) start(change func(*Config)) *running {
 	p.t.Helper()
-	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1000)}
+	// Room for every batch of any test: one that does not await them must not hold the processor up.
+	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1<<16)}
 	cfg := Config{
 		Topic: p.topic, DeadTopic: p.dead, TargetsTopic: p.targets, TransitionsTopic: p.transitions, AutoRegister: true, Group: p.topic, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool,
 		Logger: slog.New(p.logs), OnBatch: func(tally Tally) { r.batches <- tally },
