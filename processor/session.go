@@ -205,17 +205,7 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 
 // read decodes what a poll brought. It gives nil when there is nothing to write.
 func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err error) {
-	var group error
-	for _, fetchErr := range fetches.Errors() {
-		if errors.Is(fetchErr.Err, context.Canceled) {
-			continue
-		}
-		if fetchErr.Topic == "" { // the client's word for the group as a whole
-			group = errors.Join(group, fmt.Errorf("reading %s: %w", s.cfg.Topic, fetchErr.Err))
-			continue
-		}
-		err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
-	}
+	group, err := troubles(s.cfg.Topic, fetches)
 	if records := fetches.Records(); len(records) > 0 {
 		var failure error
 		b, failure = s.decode(ctx, records)
@@ -225,6 +215,20 @@ func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err 
 		err = fmt.Errorf("%w: %w", errBatch, err)
 	}
 	return b, errors.Join(group, err)
+}
+
+// troubles gives what a poll says of trouble with the group as a whole, and with partitions.
+func troubles(topic string, fetches kgo.Fetches) (group, partitions error) {
+	for _, failed := range fetches.Errors() {
+		switch {
+		case errors.Is(failed.Err, context.Canceled):
+		case failed.Topic == "": // the client's word for the group
+			group = errors.Join(group, fmt.Errorf("reading %s: %w", topic, failed.Err))
+		default:
+			partitions = errors.Join(partitions, fmt.Errorf("reading %s/%d: %w", failed.Topic, failed.Partition, failed.Err))
+		}
+	}
+	return group, partitions
 }
 
 func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, error) {
