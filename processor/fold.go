@@ -250,14 +250,21 @@ func (f *folder) recall(ctx context.Context, tx pgx.Tx, folds []*targetFold, loc
 		return nil, err
 	}
 	for _, t := range changed {
-		if n := len(t.earlier); n > 0 {
-			t.state = t.earlier[n-1].to
-			if t.state == stateDown {
-				t.openedMs = t.earlier[n-1].slotMs
-			}
-		}
+		t.resume()
 	}
 	return stored, nil
+}
+
+// resume sets the target to where the last of the transitions before the moment has left it.
+func (f *targetFold) resume() {
+	n := len(f.earlier)
+	if n == 0 {
+		return
+	}
+	f.state = f.earlier[n-1].to
+	if f.state == stateDown {
+		f.openedMs = f.earlier[n-1].slotMs
+	}
 }
 
 // recallEarlier reads, for targets that have new transitions, those before them.
