@@ -117,7 +117,8 @@ func (p *program) app() *urfave.App {
 		OnUsageError:    usageFault,
 		Action:          noCommand,
 		Commands: []*urfave.Command{
-			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.tailCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
+			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.replayCommand(), p.deadCommand(),
+			p.tailCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
 		},
 	}
 	everyCommand(app.Commands, func(c *urfave.Command) {

@@ -12,7 +12,7 @@ import (
 var (
 	kafkaSections = []string{"kafka", "log", ""}
 	logSections   = []string{"kafka", "registry", "log", ""}
-	allSections   = []string{"kafka", "registry", "postgres", "prober", "processor", "embedded", "log", ""}
+	allSections   = []string{"kafka", "registry", "postgres", "prober", "processor", "embedded", "metrics", "log", ""}
 )
 
 // flags are the flags of a command: its own, the configuration file, and the settings of these sections. Flags do not

@@ -27,6 +27,8 @@ type Config struct {
 	Processor ProcessorConfig
 	// Embedded is about the embedded services.
 	Embedded EmbeddedConfig
+	// Metrics says where metrics are served.
+	Metrics MetricsConfig
 	// Log says which log records are written, and how.
 	Log LogConfig
 	// DataDir is where the embedded services keep everything.
@@ -98,6 +100,9 @@ type ProcessorConfig struct {
 
 // EmbeddedConfig is about the embedded services: where PostgreSQL comes from. Empty strings leave it to package embedded.
 type EmbeddedConfig struct{ PostgresBinaries, PostgresRepository string }
+
+// MetricsConfig says where metrics are served, as host:port; empty is nowhere.
+type MetricsConfig struct{ Addr string }
 
 // LogConfig says which log records are written, and how.
 type LogConfig struct{ Level, Format string }
@@ -264,6 +269,11 @@ func (c *Config) check() []Fault {
 	}
 	if name := c.Prober.Name; len(name) > 255 || printable(name) != name {
 		fault("prober.name", "is not up to 255 bytes of printable text")
+	}
+	if c.Metrics.Addr != "" {
+		if err := checkListenAddress(c.Metrics.Addr); err != nil {
+			faults = append(faults, Fault{Where: c.origins.where["metrics.addr"], Field: "metrics.addr", Message: err.Error(), Hint: hintOf(err)})
+		}
 	}
 	if r := c.Processor.Retention; r > 0 && r%(24*time.Hour) != 0 {
 		fault("processor.retention", "%s is not a whole number of days (examples: 30d, 90d)", formatDuration(r))

@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	urfave "github.com/urfave/cli/v2"
@@ -112,19 +108,11 @@ func (p *program) dropTables(ctx context.Context, pool *pgxpool.Pool, typed stri
 	}
 	out := newPrinter(p.Stdout, p.Env)
 	if !given {
-		if !isTerminal(p.Stdin) {
-			return withHint(errors.New("nothing was dropped: there is nobody to ask"), "give the database's name with --yes-drop")
+		question := fmt.Sprintf("This removes all tables of webcheck in the database %q. Type its name to go on: ", printable(name))
+		var err error
+		if typed, err = p.answer(question, "give the database's name with --yes-drop"); err != nil {
+			return err
 		}
-		fmt.Fprintf(p.Stderr, "This removes all tables of webcheck in the database %q. Type its name to go on: ", printable(name))
-		line, err := bufio.NewReader(p.Stdin).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("reading the answer: %w", err)
-		}
-		if errors.Is(err, io.EOF) {
-			fmt.Fprintln(p.Stderr)
-			return errors.New("nothing was dropped: no answer")
-		}
-		typed = strings.TrimRight(line, "\r\n")
 	}
 	if typed != name {
 		return fmt.Errorf("nothing was dropped: %q is not the database's name", typed)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -38,8 +39,13 @@ const maxPositionWidth = len("webcheck.checks/99@999999")
 // the terminal is not a dumb one.
 func newPrinter(out io.Writer, env func(string) (string, bool)) *printer {
 	noColour, _ := env("NO_COLOR")
+	return &printer{out: out, colour: noColour == "" && canBeSteered(out, env)}
+}
+
+// canBeSteered reports whether a person looks at out on a terminal that understands more than lines of text.
+func canBeSteered(out io.Writer, env func(string) (string, bool)) bool {
 	kind, _ := env("TERM")
-	return &printer{out: out, colour: noColour == "" && kind != "dumb" && isTerminal(out)}
+	return kind != "dumb" && isTerminal(out)
 }
 
 // isTerminal reports whether a person looks at or types into stream.
@@ -184,11 +190,35 @@ func failureText(e *event.CheckCompleted) string {
 	return strings.Join(parts, ": ")
 }
 
-// json writes v as one line of JSON.
+// json writes v as one line of JSON, in which what could steer a terminal is escaped as everywhere: JSON itself lets most of
+// it stand.
 func (p *printer) json(v any) error {
-	encoder := json.NewEncoder(p.out)
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := p.out.Write(escapeJSON(line.Bytes()))
+	return err
+}
+
+// escapeJSON writes every character of a JSON text that is not printable as an escape. They are in strings only, so the text
+// means the same.
+func escapeJSON(text []byte) []byte {
+	escaped := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			escaped = utf8.AppendRune(escaped, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+	}
+	return escaped
 }
 
 // jsonEvent is an event as JSON, with the names and the order of its Avro schema. What a check without a schedule does not

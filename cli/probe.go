@@ -21,7 +21,7 @@ func (p *program) probeCommand() *urfave.Command {
 		Usage: "run a prober: checks of the targets into Kafka",
 		Description: "Publishes the definitions of the configuration file's targets, and checks them on their schedule. The topics must be there: see \"webcheck topics create\".\n\n" +
 			"Example:\n  webcheck probe --config webcheck.yaml --prober-location eu-west --kafka-brokers kafka:9092 --registry-url http://registry:8081",
-		Flags:  flags(nil, []string{"kafka", "registry", "prober", "log", ""}),
+		Flags:  flags(nil, []string{"kafka", "registry", "prober", "metrics", "log", ""}),
 		Before: noArguments,
 		Action: func(c *urfave.Context) error {
 			if err := p.load(c); err != nil {
@@ -30,6 +30,11 @@ func (p *program) probeCommand() *urfave.Command {
 			if len(p.config.Targets) == 0 {
 				return usageError{withHint(errors.New("there is no target to check"), `list targets in webcheck.yaml; "webcheck init" prints an example`)}
 			}
+			metrics, err := p.serveMetrics()
+			if err != nil {
+				return err
+			}
+			defer metrics.close()
 			s, err := p.reach(c.Context, need{kafka: true, registry: true})
 			if err != nil {
 				return err
@@ -38,14 +43,15 @@ func (p *program) probeCommand() *urfave.Command {
 			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks); err != nil {
 				return err
 			}
-			return p.probe(c.Context, s, prober.Config{Targets: p.config.Targets})
+			metrics.working(p.secrets, func() error { return nil }) // while Kafka is away it checks on, and keeps the events
+			return p.probe(c.Context, s, metrics, prober.Config{Targets: p.config.Targets})
 		},
 	}
 }
 
 // probe publishes the definitions of config's targets, and then runs a prober until ctx ends, and then until what it has in
 // hand is written. What config does not have comes from the configuration.
-func (p *program) probe(ctx context.Context, s *services, config prober.Config) error {
+func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer, config prober.Config) error {
 	schema := schemas.CheckCompleted(schemas.TopicChecks)
 	id, err := p.schemaID(ctx, s, schema)
 	if err != nil {
@@ -54,7 +60,7 @@ func (p *program) probe(ctx context.Context, s *services, config prober.Config) 
 	if err := p.publishDefinitions(ctx, s, config.Targets); err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(slices.Clone(s.kafka), prober.KafkaOpts()...)...)
+	client, err := kgo.NewClient(slices.Concat(s.kafka, prober.KafkaOpts(), []kgo.Opt{metrics.kafka("prober")})...)
 	if err != nil {
 		return fmt.Errorf("preparing a Kafka client: %w", err)
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"runtime/debug"
+
 	urfave "github.com/urfave/cli/v2"
 
 	"webcheck/processor"
@@ -13,12 +15,18 @@ func (p *program) processCommand() *urfave.Command {
 		Usage: "run a processor: checks from Kafka into PostgreSQL",
 		Description: "Any number of processors may run; they share the work. The tables must be there: see \"webcheck db migrate\".\n\n" +
 			"Example:\n  webcheck process --kafka-brokers kafka:9092 --registry-url http://registry:8081 --postgres-url env:DATABASE_URL",
-		Flags:  flags(nil, []string{"kafka", "registry", "postgres", "processor", "log", ""}),
+		Flags:  flags(nil, []string{"kafka", "registry", "postgres", "processor", "metrics", "log", ""}),
 		Before: noArguments,
 		Action: func(c *urfave.Context) error {
 			if err := p.load(c); err != nil {
 				return err
 			}
+			limitMemory(p.Env)
+			metrics, err := p.serveMetrics()
+			if err != nil {
+				return err
+			}
+			defer metrics.close()
 			s, err := p.reach(c.Context, need{kafka: true, registry: true, postgres: true})
 			if err != nil {
 				return err
@@ -27,16 +35,28 @@ func (p *program) processCommand() *urfave.Command {
 			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks, schemas.TopicTransitions, schemas.TopicDead); err != nil {
 				return err
 			}
-			worker, err := p.newProcessor(s, nil)
+			worker, err := p.newProcessor(s, metrics, nil)
 			if err != nil {
 				return err
 			}
+			metrics.working(p.secrets, worker.Ready)
 			return worker.Run(c.Context)
 		},
 	}
 }
 
-func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*processor.Processor, error) {
+// processMemory is what Go's heap and stacks grow to before garbage is collected more often, in bytes. A batch of 50,000
+// events and what is fetched meanwhile take some 60 MiB, and the program itself 25; together that stays below 150.
+const processMemory = 100 << 20
+
+// limitMemory sets that limit, unless the environment has one. It is a soft one: what must be held is held.
+func limitMemory(env func(string) (string, bool)) {
+	if _, given := env("GOMEMLIMIT"); !given {
+		debug.SetMemoryLimit(processMemory)
+	}
+}
+
+func (p *program) newProcessor(s *services, metrics *metricsServer, onBatch func(processor.Tally)) (*processor.Processor, error) {
 	return processor.New(processor.Config{
 		Group:           p.config.Processor.Group,
 		Name:            p.config.Processor.Name,
@@ -50,5 +70,6 @@ func (p *program) newProcessor(s *services, onBatch func(processor.Tally)) (*pro
 		Pool:            s.pool,
 		Logger:          p.logger,
 		OnBatch:         onBatch,
+		Metrics:         metrics.registerer(),
 	})
 }

@@ -92,6 +92,8 @@ func scriptCommands(t *testing.T) map[string]func(*testscript.TestScript, bool, 
 		"listens": listens,
 		"running": running,
 		"garbage": garbage,
+		"free":    free,
+		"answers": answers,
 	}
 }
 

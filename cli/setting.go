@@ -144,6 +144,8 @@ func otherSettings() []Setting {
 			field: func(c *Config) any { return &c.DataDir }},
 		{Path: "connect_timeout", Help: "how long a command looks for its services before it gives up", Default: "10s",
 			field: func(c *Config) any { return &c.ConnectTimeout }},
+		{Path: "metrics.addr", Help: "host:port where /metrics, /healthz and /readyz are served, to anybody who can reach it", DefaultHelp: "not at all", Example: "127.0.0.1:9090",
+			field: func(c *Config) any { return &c.Metrics.Addr }},
 		{Path: "log.level", Help: "least grave log record that is written", Default: "info", Choices: []string{"debug", "info", "warn", "error"},
 			field: func(c *Config) any { return &c.Log.Level }},
 		{Path: "log.format", Help: "how log records look", Default: "text", Choices: []string{"text", "json"},

@@ -75,6 +75,11 @@ func (p *program) up(c *urfave.Context) error {
 	if len(p.config.Kafka.Brokers) == 0 && p.config.Processor.Name == "" {
 		p.config.Processor.Name = "up" // nobody else is on this broker, and after a kill the next start goes on at once
 	}
+	metrics, err := p.serveMetrics()
+	if err != nil {
+		return err
+	}
+	defer metrics.close()
 	targets, stopSites, err := p.upTargets(c.Context, c.Args().Slice(), options)
 	if err != nil {
 		return err
@@ -87,12 +92,12 @@ func (p *program) up(c *urfave.Context) error {
 	if embedded.dir != "" {
 		p.notice("everything is kept in %s", embedded.dir)
 	}
-	err = p.upOn(c.Context, embedded, targets, options)
+	err = p.upOn(c.Context, embedded, metrics, targets, options)
 	return errors.Join(err, embedded.close())
 }
 
 // upOn readies the services for events and runs the rooms on them.
-func (p *program) upOn(ctx context.Context, embedded *embeddedServices, targets []prober.Target, options upOptions) error {
+func (p *program) upOn(ctx context.Context, embedded *embeddedServices, metrics *metricsServer, targets []prober.Target, options upOptions) error {
 	s, err := p.reachAt(ctx, need{kafka: true, registry: true, postgres: true}, embedded.endpoints)
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (p *program) upOn(ctx context.Context, embedded *embeddedServices, targets 
 	if err := p.prepare(ctx, s); err != nil {
 		return err
 	}
-	run := newUpRun(p, s, targets, options)
+	run := newUpRun(p, s, metrics, targets, options)
 	run.connectWith, run.databaseGone = embedded.psql(), embedded.postgresDone
 	return run.run(ctx)
 }

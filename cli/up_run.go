@@ -37,6 +37,7 @@ func (p *program) prepare(ctx context.Context, s *services) error {
 type upRun struct {
 	p           *program
 	s           *services
+	metrics     *metricsServer
 	targets     []prober.Target
 	options     upOptions
 	connectWith string // how to look into the database; empty when it is not ours to tell
@@ -54,8 +55,8 @@ type upRun struct {
 	stop     context.CancelFunc
 }
 
-func newUpRun(p *program, s *services, targets []prober.Target, options upOptions) *upRun {
-	run := &upRun{p: p, s: s, targets: targets, options: options, out: newPrinter(p.Stdout, p.Env), outcomes: make(map[string]int), stored: make(chan struct{}, 1)}
+func newUpRun(p *program, s *services, metrics *metricsServer, targets []prober.Target, options upOptions) *upRun {
+	run := &upRun{p: p, s: s, metrics: metrics, targets: targets, options: options, out: newPrinter(p.Stdout, p.Env), outcomes: make(map[string]int), stored: make(chan struct{}, 1)}
 	for _, target := range targets {
 		run.out.fit(target.ID)
 	}
@@ -71,10 +72,11 @@ func (r *upRun) run(ctx context.Context) error {
 	if r.options.lasting > 0 {
 		defer time.AfterFunc(r.options.lasting, stopProber).Stop()
 	}
-	worker, err := r.p.newProcessor(r.s, r.onBatch)
+	worker, err := r.p.newProcessor(r.s, r.metrics, r.onBatch)
 	if err != nil {
 		return err
 	}
+	r.metrics.working(r.p.secrets, worker.Ready)
 	processing, stopProcessor := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopProcessor()
 	processed := make(chan error, 1)
@@ -84,7 +86,7 @@ func (r *upRun) run(ctx context.Context) error {
 		processed <- err
 	}()
 	unwatch := r.watchDatabase(stopProber)
-	err = r.p.probe(probing, r.s, prober.Config{Targets: r.targets, OnCheck: r.onCheck, CheckAtStart: true})
+	err = r.p.probe(probing, r.s, r.metrics, prober.Config{Targets: r.targets, OnCheck: r.onCheck, CheckAtStart: true})
 	if unwatch() {
 		err = errors.Join(errEmbeddedPostgresGone, err)
 	} else if err == nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,38 +26,29 @@ type announcement struct {
 	slot  int64
 }
 
-// announce puts into the outbox what is news: transitions after the last one told whose check is in this batch and came in time.
-// Where what was told last is then not the state of the target, late data have changed it, and a correction says so. What has
-// been told stays told: these tables depend on what came when, unlike the folds.
+// announce puts into the outbox what is news: transitions after the last one told that checks of this batch which came in time
+// have brought about. Where what was told last is then not the state of the target, late data have changed it, and a correction
+// says so. What has been told stays told: these tables depend on what came when, unlike the folds.
 func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, stored storedTransitions) (n int, err error) {
 	if len(stored) == 0 {
 		return 0, nil
 	}
-	var ids []string
-	for _, t := range folds {
-		if _, changed := stored[t.id]; changed {
-			ids = append(ids, t.id)
-		}
-	}
-	rows, err := f.queries.ListAnnouncements(ctx, tx, ids)
+	told, err := f.recallTold(ctx, tx, slices.Sorted(maps.Keys(stored)))
 	if err != nil {
-		return 0, fmt.Errorf("reading what was announced: %w", err)
-	}
-	told := make(map[string]announcement, len(rows))
-	for _, row := range rows {
-		told[row.TargetID] = announcement{state: stateOf(row.State), slot: row.Slot.UnixMilli()}
+		return 0, err
 	}
 	var events []db.InsertOutboxParams
 	var announced []db.UpsertAnnouncementsParams
 	for _, t := range folds {
-		if _, changed := stored[t.id]; !changed {
+		before, changed := stored[t.id]
+		if !changed {
 			continue
 		}
 		last, known := told[t.id]
 		if !known {
 			last.slot = math.MinInt64
 		}
-		news := t.news(last)
+		news := t.news(last, before)
 		if len(news) == 0 {
 			continue
 		}
@@ -68,6 +61,9 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 	if len(events) == 0 {
 		return 0, nil
 	}
+	if err := f.explain(ctx, tx, events); err != nil {
+		return 0, err
+	}
 	var errs []error
 	each := func(_ int, err error) { errs = append(errs, err) }
 	f.queries.InsertOutbox(ctx, tx, events).Exec(each)
@@ -78,18 +74,49 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 	return len(events), nil
 }
 
-// news lists what is to be told after last, oldest first.
-func (f *targetFold) news(last announcement) []event.TargetTransitioned {
+// recallTold reads what was told last of those of the targets of which anything was.
+func (f *folder) recallTold(ctx context.Context, tx pgx.Tx, ids []string) (map[string]announcement, error) {
+	rows, err := f.queries.ListAnnouncements(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("reading what was announced: %w", err)
+	}
+	told := make(map[string]announcement, len(rows))
+	for _, row := range rows {
+		told[row.TargetID] = announcement{state: stateOf(row.State), slot: row.Slot.UnixMilli()}
+	}
+	return told, nil
+}
+
+// explain adds the failures of the checks that caused the events: of those that were kept, where there were several of a slot.
+func (f *folder) explain(ctx context.Context, tx pgx.Tx, events []db.InsertOutboxParams) error {
+	causes := make([]string, len(events))
+	for i := range events {
+		causes[i] = events[i].CauseEventID
+	}
+	rows, err := f.queries.ListFailures(ctx, tx, causes)
+	if err != nil {
+		return fmt.Errorf("reading the failures behind transitions: %w", err)
+	}
+	failures := make(map[string]db.ListFailuresRow, len(rows))
+	for _, row := range rows {
+		failures[row.EventID] = row
+	}
+	for i := range events {
+		failure := failures[events[i].CauseEventID]
+		events[i].Failure, events[i].FailureText = failure.Failure, boundedText(failure.FailureText)
+	}
+	return nil
+}
+
+// news lists what is to be told after last, oldest first. stored are the transitions that there were.
+func (f *targetFold) news(last announcement, stored []db.Transition) []event.TargetTransitioned {
 	var news []event.TargetTransitioned
 	for i := range f.found {
 		t := &f.found[i]
-		cause := f.cause(t)
-		if t.slotMs <= last.slot || cause == nil || cause.late {
+		if t.slotMs <= last.slot || t.to == last.state || !f.isNews(t, stored) {
 			continue
 		}
-		e := t.event(f.id, event.TransitionKindNews)
-		e.Failure, e.FailureText = cause.failure, boundedText(cause.failureText)
-		news = append(news, e)
+		news = append(news, t.event(f.id, event.TransitionKindNews))
 		last = announcement{state: t.to, slot: t.slotMs}
 	}
 	newest := f.newest()
@@ -102,6 +129,23 @@ func (f *targetFold) news(last announcement) []event.TargetTransitioned {
 	return append(news, e)
 }
 
+// isNews says whether checks being folded that came in time have brought a transition about.
+func (f *targetFold) isNews(t *transition, stored []db.Transition) bool {
+	if cause := f.track(t.location).changeAt(t.slotMs); cause != nil {
+		return !cause.late
+	}
+	// The check that it is put down to came in an earlier batch. Another location's, of the same slot or one shortly before it,
+	// has made a quorum of it.
+	for i := range stored {
+		if stored[i].Slot.UnixMilli() == t.slotMs && stored[i].ToState == t.to.String() {
+			return false
+		}
+	}
+	return slices.ContainsFunc(f.tracks, func(location *track) bool {
+		return location.inTime(t.slotMs-lateAfter.Milliseconds(), t.slotMs)
+	})
+}
+
 // newest is the transition that brought the present state about; nil when there is none.
 func (f *targetFold) newest() *transition {
 	if n := len(f.found); n > 0 {
@@ -109,17 +153,6 @@ func (f *targetFold) newest() *transition {
 	}
 	if n := len(f.earlier); n > 0 {
 		return &f.earlier[n-1]
-	}
-	return nil
-}
-
-// cause is the change that brought a transition about, if it is one of those being folded.
-func (f *targetFold) cause(t *transition) *change {
-	changes := f.track(t.location).changes
-	for i := range changes {
-		if changes[i].slotMs == t.slotMs {
-			return &changes[i]
-		}
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type reader struct {
 	topic   string
 	decoder *schemas.Decoder
 	accepts func(slot time.Time) error // why a slot has no place in the table, if it has none
+	// replayed leaves out what has grown too old: it was a row in its time, and to be read again makes no dead letter of it.
+	replayed bool
 }
 
 // batch is what one transaction writes.
@@ -30,8 +32,10 @@ type batch struct {
 	records  []*kgo.Record         // behind rows, one each
 	rows     []db.CopyChecksParams // what could be decoded
 	letters  []letter              // what could not
+	tooOld   int                   // records of a replay that were left out
 	advances map[int32]advance
 	marks    []*kgo.Record // all that were polled, for Kafka's own offsets
+	watch    stopwatch
 }
 
 // advance moves a partition's next offset.
@@ -75,6 +79,10 @@ func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
 	if err == nil {
 		err = cmp.Or(schemas.CheckEventID(&e), r.accepts(e.Slot), checkText(&e))
 	}
+	if r.replayed && errors.Is(err, errTooOld) {
+		b.tooOld++
+		return nil
+	}
 	if err != nil {
 		b.letters = append(b.letters, newLetter(record, err))
 		return nil
@@ -117,6 +125,22 @@ func checkText(e *event.CheckCompleted) error {
 	} {
 		if text != nil && strings.IndexByte(*text, 0) >= 0 {
 			return fmt.Errorf("checking event %q: a NUL in its text", e.EventID)
+		}
+	}
+	if err := checkKeys(e.TargetID, e.Location, e.DefinitionVersion); err != nil {
+		return fmt.Errorf("checking event %q: %w", e.EventID, err)
+	}
+	return nil
+}
+
+// maxKeyBytes is how long a text may be that is part of a key. What webcheck writes has 63 at most; an index takes a third of a
+// page in all (PostgreSQL, "B-Tree Implementation"), and what is longer is refused in a way that looks like trouble of the server.
+const maxKeyBytes = 255
+
+func checkKeys(texts ...string) error {
+	for _, text := range texts {
+		if len(text) > maxKeyBytes {
+			return fmt.Errorf("%q… has %d bytes, which is more than the %d of a key", strings.ToValidUTF8(text[:32], ""), len(text), maxKeyBytes)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 
 func TestAnAttemptThatBeganBeforeABrokerAnsweredIsNoNewOutage(t *testing.T) {
 	logs := new(logLines)
-	b := newBrokers(slog.New(logs))
+	b := newBrokers(slog.New(logs), nil)
 	broker := kgo.BrokerMetadata{Host: "kafka", Port: 9092}
 	refused := errors.New("refused")
 	b.OnBrokerConnect(broker, 0, nil, refused)

@@ -44,7 +44,7 @@ func newCheck(row *db.CopyChecksParams, late bool) change {
 	return change{
 		target: row.TargetID, location: row.Location,
 		observation: observe(row.Slot, row.Outcome, row.TotalUs, row.DefinitionVersion),
-		late:        late, failure: row.Failure, failureText: row.FailureText,
+		late:        late,
 	}
 }
 
@@ -53,24 +53,17 @@ func mergedChecks(written []db.MergeIncomingChecksRow, rows []db.CopyChecksParam
 	if len(written) == 0 {
 		return nil
 	}
-	inTime := make(map[string]*db.CopyChecksParams, len(rows))
+	inTime := make(map[string]bool, len(rows))
 	for i := range rows {
 		if !isLate(&rows[i], records[i]) {
-			inTime[rows[i].EventID] = &rows[i]
+			inTime[rows[i].EventID] = true
 		}
 	}
 	changes := make([]change, len(written))
 	for i, w := range written {
 		changes[i] = change{
 			target: w.TargetID, location: w.Location,
-			observation: observe(w.Slot, w.Outcome, w.TotalUs, w.DefinitionVersion), late: true,
-		}
-		if row := inTime[w.EventID]; row != nil {
-			changes[i].late, changes[i].failure, changes[i].failureText = false, row.Failure, row.FailureText
-		}
-		if w.ReplacedOutcome != "" {
-			changes[i].replaced = true
-			changes[i].old = observe(w.Slot, w.ReplacedOutcome, w.ReplacedTotalUs, w.ReplacedDefinitionVersion)
+			observation: observe(w.Slot, w.Outcome, w.TotalUs, w.DefinitionVersion), late: !inTime[w.EventID],
 		}
 	}
 	return changes

@@ -33,10 +33,12 @@ func (e *PermanentError) Hint() string { return e.Next }
 const (
 	classDataException       = "22"
 	classIntegrityConstraint = "23"
+	classTransactionRollback = "40"
 	classSyntaxOrAccess      = "42"
 	codeUniqueViolation      = "23505"
 	codeCheckViolation       = "23514"
 	codeInsufficientPrivs    = "42501"
+	codeUndefinedTable       = "42P01"
 	codeQueryCanceled        = "57014"
 )
 

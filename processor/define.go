@@ -61,5 +61,8 @@ func (s *store) define(ctx context.Context, definitions []event.TargetDefined) (
 		_, err = s.folder.fold(ctx, tx, locked, nil, redefined)
 		return err
 	})
+	if err != nil {
+		clear(s.folder.known) // it may have learned what is not there after all
+	}
 	return added, err
 }

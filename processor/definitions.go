@@ -121,5 +121,8 @@ func checkDefinition(e *event.TargetDefined) error {
 	if e.TargetID == "" || e.DefinitionVersion == "" {
 		return errors.New("checking a definition: no target id or no version")
 	}
+	if err := checkKeys(e.TargetID, e.DefinitionVersion); err != nil {
+		return fmt.Errorf("checking a definition: %w", err)
+	}
 	return nil
 }

@@ -23,6 +23,9 @@
 //   - A log that no longer has the offset at which to go on is said with the number of records lost, never skipped over in
 //     silence.
 //
+// A Replayer reads what the log still has once more, without the group and with the same reader and store, up to where the
+// group stands. Its progress commits with its rows as the offsets do.
+//
 // # How checks are folded
 //
 // A strip (strip.go) holds what was observed of a target at a location in ten minutes, and the location's fold before it. For

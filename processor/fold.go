@@ -280,7 +280,7 @@ func (f *folder) listTransitions(ctx context.Context, tx pgx.Tx, folds []*target
 	for _, t := range folds {
 		byID[t.id], stored[t.id] = t, nil
 		wanted.Targets = append(wanted.Targets, t.id)
-		wanted.Since = append(wanted.Since, moment(t.fromMs).Add(-maxFlapWindow))
+		wanted.Since = append(wanted.Since, moment(t.fromMs))
 	}
 	rows, err := f.queries.ListTransitions(ctx, tx, wanted)
 	if err != nil {

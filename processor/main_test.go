@@ -20,11 +20,15 @@ func TestMain(m *testing.M) { testservices.Main(m) }
 // migrated gives a pool on a fresh, migrated database.
 func migrated(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool := connect(t, testservices.Postgres(t).URL)
-	if _, err := Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	return pool
+	return connect(t, testservices.PostgresLike(t, "migrated", func(url string) error {
+		pool, err := pgxpool.New(t.Context(), url)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		_, err = Migrate(t.Context(), pool)
+		return err
+	}).URL)
 }
 
 func connect(t *testing.T, url string) *pgxpool.Pool {

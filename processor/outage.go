@@ -5,12 +5,15 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // outage says trouble once when it begins and once when it is over, however often an attempt fails in between.
 type outage struct {
-	logger *slog.Logger
-	doing  string // what is held up: "processing"
+	logger  *slog.Logger
+	doing   string           // what is held up: "processing"
+	waiting prometheus.Gauge // of outages that last; may be nil
 
 	mu    sync.Mutex
 	since time.Time
@@ -26,6 +29,9 @@ func (o *outage) begin(err error) {
 		return
 	}
 	o.since, o.err = time.Now(), err
+	if o.waiting != nil {
+		o.waiting.Inc()
+	}
 	o.logger.Warn("waiting, will go on where it stopped", "doing", o.doing, "error", err)
 }
 
@@ -38,6 +44,16 @@ func (o *outage) end() {
 	}
 	o.logger.Info("going on", "doing", o.doing, "waited", time.Since(o.since).Round(time.Millisecond))
 	o.since, o.err = time.Time{}, nil
+	if o.waiting != nil {
+		o.waiting.Dec()
+	}
+}
+
+// trouble gives the error with which the outage began, nil when there is none.
+func (o *outage) trouble() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // endUnless is end, but for an outage that began with such an error.

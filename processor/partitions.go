@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,6 +24,9 @@ const (
 	tidyEvery = time.Hour
 )
 
+// errTooOld says that a slot has left the retention.
+var errTooOld = errors.New("older than what is kept")
+
 // partitions makes and drops the partitions of checks and strips, and drops old rollups.
 type partitions struct {
 	pool      *pgxpool.Pool
@@ -32,6 +36,7 @@ type partitions struct {
 	rollupRetention time.Duration
 	logger          *slog.Logger
 	now             func() time.Time
+	outage          outage
 }
 
 // accepts says why a slot has no place in the table: it is older than the retention, or absurdly far in the future.
@@ -39,7 +44,7 @@ func (p *partitions) accepts(slot time.Time) error {
 	now := p.now()
 	switch {
 	case slot.Before(now.Add(-p.retention)):
-		return fmt.Errorf("its slot %s is older than what is kept, %v", slot.Format(time.RFC3339), p.retention)
+		return fmt.Errorf("its slot %s is %w, %v", slot.Format(time.RFC3339), errTooOld, p.retention)
 	case slot.After(now.Add(maxAhead)):
 		return fmt.Errorf("its slot %s is more than %v in the future", slot.Format(time.RFC3339), maxAhead)
 	}
@@ -67,12 +72,11 @@ func (p *partitions) ensure(ctx context.Context, days []time.Time) error {
 func (p *partitions) run(ctx context.Context) error {
 	again := time.NewTicker(tidyEvery)
 	defer again.Stop()
-	trouble := outage{logger: p.logger, doing: "making and dropping partitions"}
 	for {
 		if err := p.tidy(ctx); err == nil {
-			trouble.end()
+			p.outage.end()
 		} else if ctx.Err() == nil && !isPermanent(err) { // that the processor stops on, and says itself
-			trouble.begin(err)
+			p.outage.begin(err)
 		}
 		select {
 		case <-ctx.Done():

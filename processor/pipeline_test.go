@@ -107,11 +107,12 @@ func (p *pipeline) produceRecords(records ...*kgo.Record) {
 
 // running is a processor under test.
 type running struct {
-	t       *testing.T
-	stop    context.CancelFunc
-	done    chan error
-	batches chan Tally
-	sum     Tally
+	t         *testing.T
+	processor *Processor
+	stop      context.CancelFunc
+	done      chan error
+	batches   chan Tally
+	sum       Tally
 }
 
 // start runs a processor; change, which may be nil, adapts its configuration. It is stopped at the test's end.
@@ -130,7 +131,7 @@ func (p *pipeline) start(change func(*Config)) *running {
 		p.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(p.t.Context())
-	r.stop = stop
+	r.processor, r.stop = processor, stop
 	go func() { r.done <- processor.Run(ctx); close(r.done) }()
 	p.t.Cleanup(func() {
 		stop()

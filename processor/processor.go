@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -82,6 +85,8 @@ type Config struct {
 	Logger *slog.Logger
 	// OnBatch is called after each committed batch, one call at a time, before the next one is written. May be nil.
 	OnBatch func(Tally)
+	// Metrics shows the processor's metrics and those of its Kafka clients. One registry is for one processor. Nil: none.
+	Metrics prometheus.Registerer
 }
 
 // Processor folds one topic into one database. Make it with New.
@@ -95,6 +100,9 @@ type Processor struct {
 	transitions *publisher
 	definitions *definitions
 	brokers     *brokers
+	metrics     *metrics
+	lag         *lag
+	member      atomic.Pointer[kgo.Client] // of the session that is in the group; nil between sessions
 	outage      outage
 	// batchRecords is the most records of the next batch: BatchRecords, or fewer after one that took too long.
 	batchRecords int
@@ -107,35 +115,45 @@ func New(cfg Config) (*Processor, error) {
 	}
 	cfg.setDefaults()
 	queries := db.New()
-	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, rollupRetention: cfg.RollupRetention, logger: cfg.Logger, now: time.Now}
-	decoder := schemas.NewDecoder(cfg.Registry, schemas.CheckCompleted(cfg.Topic))
+	lag := newLag(cfg.Topic)
+	metrics, err := newMetrics(cfg.Metrics, lag)
+	if err != nil {
+		return nil, fmt.Errorf("registering the processor's metrics: %w", err)
+	}
+	partitions := &partitions{pool: cfg.Pool, queries: queries, retention: cfg.Retention, rollupRetention: cfg.RollupRetention,
+		logger: cfg.Logger, now: time.Now, outage: metrics.outage(cfg, "making and dropping partitions")}
+	registry := cfg.Registry.Observed(metrics.schemaFetched)
+	decoder := schemas.NewDecoder(registry, schemas.CheckCompleted(cfg.Topic))
 	letters := &letterOutbox{topic: cfg.DeadTopic, pool: cfg.Pool, queries: queries, logger: cfg.Logger}
-	transitions := &transitionOutbox{topic: cfg.TransitionsTopic, pool: cfg.Pool, queries: queries, registry: cfg.Registry, register: cfg.AutoRegister}
+	transitions := &transitionOutbox{topic: cfg.TransitionsTopic, pool: cfg.Pool, queries: queries, registry: registry, register: cfg.AutoRegister}
 	p := &Processor{
 		cfg:         cfg,
 		logger:      cfg.Logger,
 		queries:     queries,
 		reader:      &reader{topic: cfg.Topic, decoder: decoder, accepts: partitions.accepts},
 		partitions:  partitions,
-		letters:     newPublisher(cfg, "publishing dead letters", letters.publishSome),
-		transitions: newPublisher(cfg, "publishing transitions", transitions.publishSome),
-		brokers:     newBrokers(cfg.Logger),
-		outage:      outage{logger: cfg.Logger, doing: "processing"},
+		letters:     newPublisher(cfg, metrics, "publishing dead letters", "dead_letters", letters.publishSome),
+		transitions: newPublisher(cfg, metrics, "publishing transitions", "transitions", transitions.publishSome),
+		brokers:     newBrokers(cfg.Logger, metrics.waiting.WithLabelValues("reaching Kafka")),
+		metrics:     metrics,
+		lag:         lag,
+		outage:      metrics.outage(cfg, "processing"),
 
 		batchRecords: cfg.BatchRecords,
 	}
 	p.definitions = &definitions{
-		topic: cfg.TargetsTopic, kafka: cfg.Kafka, store: p.newStore(), buried: p.letters.wake,
-		decoder: schemas.NewDecoderOf[event.TargetDefined](cfg.Registry, schemas.TargetDefined(cfg.TargetsTopic)),
-		outage:  outage{logger: cfg.Logger, doing: "reading definitions"},
+		topic: cfg.TargetsTopic, kafka: append(slices.Clone(cfg.Kafka), KafkaMetrics(cfg.Metrics, "definitions")), store: p.newStore(false), buried: p.letters.wake,
+		decoder: schemas.NewDecoderOf[event.TargetDefined](registry, schemas.TargetDefined(cfg.TargetsTopic)),
+		outage:  metrics.outage(cfg, "reading definitions"),
 	}
 	return p, nil
 }
 
-func (p *Processor) newStore() *store {
+// newStore gives a session its store. Which partitions are there it finds out anew. In one that is replayed nothing is news.
+func (p *Processor) newStore(replayed bool) *store {
 	s := &store{pool: p.cfg.Pool, queries: p.queries, partitions: p.partitions, days: make(map[time.Time]bool)}
 	if !p.cfg.WithoutFolds {
-		s.folder = newFolder(p.queries, false)
+		s.folder = newFolder(p.queries, replayed)
 	}
 	return s
 }
@@ -211,17 +229,21 @@ func (p *Processor) Run(ctx context.Context) error {
 		group.Go(func() error { return p.definitions.run(ctx) })
 	}
 	group.Go(func() error { return p.partitions.run(ctx) })
-	group.Go(func() error { return p.keepProcessing(ctx) })
+	group.Go(func() error { return p.keepProcessing(ctx, p.session) })
+	if p.cfg.Metrics != nil {
+		group.Go(func() error { return p.lag.follow(ctx, p.cfg.Kafka, p.logger) })
+	}
 	return group.Wait()
 }
 
-// keepProcessing runs one session after the other. Whatever goes wrong ends a session, with nothing of the batch in hand
-// written, and the next one starts from the offsets that are stored: there is no other way to recover.
-func (p *Processor) keepProcessing(ctx context.Context) error {
+// keepProcessing runs one session after the other until one comes to its end, which a live one never does. Whatever goes
+// wrong ends a session, with nothing of the batch in hand written, and the next one starts from the offsets that are stored:
+// there is no other way to recover.
+func (p *Processor) keepProcessing(ctx context.Context, session func(context.Context) (committed bool, err error)) error {
 	pauses := newPauses()
 	for {
-		committed, err := p.session(ctx)
-		if ctx.Err() != nil {
+		committed, err := session(ctx)
+		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		if isPermanent(err) {

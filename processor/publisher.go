@@ -31,12 +31,12 @@ type publisher struct {
 	woken  chan struct{}
 }
 
-func newPublisher(cfg Config, doing string, some func(context.Context, *kgo.Client) (bool, error)) *publisher {
+func newPublisher(cfg Config, metrics *metrics, doing, client string, some func(context.Context, *kgo.Client) (bool, error)) *publisher {
 	return &publisher{
 		some:   some,
 		doing:  doing,
-		kafka:  cfg.Kafka,
-		outage: outage{logger: cfg.Logger, doing: doing},
+		kafka:  append(slices.Clone(cfg.Kafka), KafkaMetrics(cfg.Metrics, client)),
+		outage: metrics.outage(cfg, doing),
 		stop:   cfg.StopTimeout,
 		woken:  make(chan struct{}, 1),
 	}

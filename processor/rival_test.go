@@ -102,7 +102,7 @@ func TestTroubleOfOnePartitionDoesNotHoldTheOthers(t *testing.T) {
 	wrote, err := s.turn(t.Context(), kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: p.topic, Partitions: []kgo.FetchPartition{
 		{Partition: 0, Records: []*kgo.Record{record}},
 		{Partition: 1, Err: errors.New("corrupt batch")},
-	}}}}})
+	}}}}}, stopwatch{})
 	if !wrote || err == nil || !strings.Contains(err.Error(), "/1: corrupt batch") {
 		t.Errorf("wrote %v, error %v; want partition 0 written and partition 1 named", wrote, err)
 	}

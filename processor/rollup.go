@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,19 +26,19 @@ type rollupKey struct {
 // spans gives what changes in each hour and day of a location. An hour without any change is left out.
 func (t *track) spans(target string) []spanDelta {
 	var all []spanDelta
-	for i := range t.rollups {
-		d := &t.rollups[i]
+	today := -1 // where the day of the hour before stands in all
+	for _, hour := range slices.Sorted(maps.Keys(t.rollups)) {
+		d := t.rollups[hour]
 		if d.empty() {
 			continue
 		}
-		all = append(all, spanDelta{rollupKey{target, t.location, spanHour, d.hourMs}, *d})
-		dayKey := rollupKey{target, t.location, spanDay, d.hourMs - d.hourMs%dayMs}
-		at := slices.IndexFunc(all, func(s spanDelta) bool { return s.rollupKey == dayKey })
-		if at < 0 {
-			at = len(all)
-			all = append(all, spanDelta{dayKey, rollupDelta{latency: make(latencyCounts)}})
+		startsMs := hour - hour%dayMs
+		if today < 0 || all[today].startsMs != startsMs {
+			today = len(all)
+			all = append(all, spanDelta{rollupKey{target, t.location, spanDay, startsMs}, rollupDelta{latency: make(latencyCounts)}})
 		}
-		all[at].add(d)
+		all[today].add(d)
+		all = append(all, spanDelta{rollupKey{target, t.location, spanHour, hour}, *d})
 	}
 	return all
 }

@@ -16,8 +16,13 @@ import (
 
 // Bounds on what the client holds in memory: whatever the backlog, a few batches are fetched ahead and no more.
 const (
-	fetchMaxBytes          = 8 << 20
+	// fetchMaxBytes is what one fetch brings, compressed: some 50,000 events, which take 25 MB once they are records.
+	fetchMaxBytes          = 2 << 20
 	fetchMaxPartitionBytes = 1 << 20
+	// maxFetches is how many are asked for or held at once, whatever the number of brokers.
+	maxFetches = 2
+	// fetchMaxWait is how long a broker that has nothing new may hold one of them, and so delay those to the others.
+	fetchMaxWait = 500 * time.Millisecond
 )
 
 // leaveTimeout bounds each farewell to the group when Kafka is away.
@@ -58,7 +63,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     p.newStore(),
+		store:     p.newStore(false),
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,
@@ -71,10 +76,15 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 		return false, &PermanentError{Err: fmt.Errorf("making the Kafka client: %w", err)}
 	}
 	close(s.made)
+	s.member.Store(s.client)
 	defer s.leave(kill)
 	for {
+		var watch stopwatch
+		watch.start()
 		fetches := s.client.PollRecords(ctx, p.batchRecords)
-		wrote, err := s.turn(ctx, fetches)
+		watch.lap(phasePoll)
+		s.lag.fetched(fetches)
+		wrote, err := s.turn(ctx, fetches, watch)
 		s.client.AllowRebalance()
 		committed = committed || wrote
 		p.fitBatch(wrote, err)
@@ -89,9 +99,11 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 
 // turn decodes what a poll brought while the batch before is written, and launches it. Where the session ends with this turn, it
 // waits for what it has launched.
-func (s *session) turn(ctx context.Context, fetches kgo.Fetches) (wrote bool, err error) {
+func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch) (wrote bool, err error) {
 	b, readErr := s.read(ctx, fetches)
+	watch.lap(phaseDecode)
 	if wrote, err = s.land(); err == nil && b != nil {
+		b.watch = watch
 		s.launch(ctx, b)
 	}
 	if err = errors.Join(err, readErr); err == nil && ctx.Err() == nil {
@@ -115,6 +127,7 @@ func (p *Processor) fitBatch(wrote bool, err error) {
 func (s *session) options() []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.WithHooks(s.brokers),
+		KafkaMetrics(s.cfg.Metrics, "processor"),
 		kgo.ConsumeTopics(s.cfg.Topic),
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),
@@ -127,6 +140,8 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(fetchMaxBytes),
 		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
+		kgo.MaxConcurrentFetches(maxFetches),
+		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	}
 	if s.cfg.Name != "" {
@@ -158,6 +173,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		s.next[p] = offset
 		fetched[s.cfg.Topic][p] = kgo.NewOffset().At(offset).WithEpoch(-1)
 	}
+	s.lag.assigned(next)
 	s.logger.Info("partitions assigned", "topic", s.cfg.Topic, "partitions", partitions)
 	return fetched, nil
 }
@@ -183,6 +199,7 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 	for _, p := range partitions[s.cfg.Topic] {
 		delete(s.next, p)
 	}
+	s.lag.lost(partitions[s.cfg.Topic])
 	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
 }
 
@@ -282,6 +299,8 @@ func (s *session) land() (wrote bool, err error) {
 func (s *session) committed(b *batch, tally Tally) {
 	s.client.MarkCommitRecords(b.marks...)
 	s.outage.end()
+	s.lag.committed(b.advances)
+	s.metrics.committed(tally, &b.watch)
 	for _, l := range b.letters {
 		s.logger.Error("record is a dead letter", "position", l.position().String(), "cause", l.Cause)
 	}
@@ -301,6 +320,8 @@ func (s *session) committed(b *batch, tally Tally) {
 func (s *session) leave(kill context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), min(leaveTimeout, s.cfg.StopTimeout/4))
 	defer cancel()
+	s.member.Store(nil)
+	s.lag.leaving()
 	s.client.AllowRebalance()
 	// A group that can't be left forgets this member by its session timeout.
 	if err := s.client.LeaveGroupContext(ctx); err != nil {

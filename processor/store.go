@@ -30,6 +30,8 @@ type store struct {
 	partitions *partitions
 	folder     *folder            // nil: checks are stored and not folded
 	days       map[time.Time]bool // whose partitions are there
+	// move moves the offsets on in a batch's transaction; nil means those of the group.
+	move func(ctx context.Context, tx pgx.Tx, b *batch) error
 }
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows and
@@ -37,23 +39,35 @@ type store struct {
 // nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
+	b.watch.resume()
 	if err := s.preparePartitions(ctx, b.rows); err != nil {
 		return tally, err
 	}
+	move := s.move
+	if move == nil {
+		move = s.advance
+	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.advance(ctx, tx, b); err != nil {
+		if err := move(ctx, tx, b); err != nil {
 			return fmt.Errorf("advancing offsets: %w", err)
 		}
-		if err := s.apply(ctx, tx, b, &tally); err != nil {
-			return err
-		}
-		if err := s.writeLetters(ctx, tx, b.letters); err != nil {
-			return fmt.Errorf("writing dead letters: %w", err)
-		}
-		return nil
+		return s.apply(ctx, tx, b, &tally)
 	})
+	b.watch.lap(phaseCommit)
 	tally.Dead = len(b.letters)
 	return tally, err
+}
+
+// apply writes what follows from a batch, apart from offsets: rows and folds, then dead letters. What PostgreSQL refuses moves from
+// the ones to the others.
+func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+	if err := s.applyRows(ctx, tx, b, tally); err != nil {
+		return err
+	}
+	if err := s.writeLetters(ctx, tx, b.letters); err != nil {
+		return fmt.Errorf("writing dead letters: %w", err)
+	}
+	return nil
 }
 
 // preparePartitions makes the partitions that the rows need, before their transaction, so that no lock on the table is held
@@ -78,8 +92,8 @@ func (s *store) advance(ctx context.Context, tx pgx.Tx, b *batch) error {
 	return advanceOffsets(ctx, s.queries, tx, moves)
 }
 
-// apply writes a batch's rows and folds them.
-func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
+// applyRows writes a batch's rows and folds them.
+func (s *store) applyRows(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) error {
 	var locked lockedTargets
 	if s.folder != nil {
 		ids := make([]string, len(b.rows))
@@ -95,12 +109,14 @@ func (s *store) apply(ctx context.Context, tx pgx.Tx, b *batch, tally *Tally) er
 	if err != nil {
 		return fmt.Errorf("writing checks: %w", err)
 	}
+	b.watch.lap(phaseRows)
 	if s.folder == nil {
 		return nil
 	}
 	if tally.Folded, err = s.folder.fold(ctx, tx, locked, changes, nil); err != nil {
 		return fmt.Errorf("folding checks: %w", err)
 	}
+	b.watch.lap(phaseFolds)
 	return nil
 }
 

@@ -246,6 +246,12 @@ func TestACancelledBatchWritesNothingAtWhateverStatement(t *testing.T) {
 				t.Fatalf("cut at statement %d: %s has %q", cut, table, rows)
 			}
 		}
+		if told := query(t, pool, "SELECT target_id FROM outbox UNION ALL SELECT target_id FROM announcements"); len(told) > 0 {
+			t.Fatalf("cut at statement %d: announced %q", cut, told)
+		}
+	}
+	if told := query(t, pool, "SELECT target_id FROM outbox"); len(told) != 5 {
+		t.Errorf("uncut: announced %q, want all five", told)
 	}
 	if rows, next := len(dump(t, pool)), storedOffset(t, pool, 0); rows != 5 || next != 5 {
 		t.Errorf("uncut: got %d rows and offset %d, want 5 and 5", rows, next)

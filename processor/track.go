@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -11,15 +12,11 @@ const maxGapMs = int64(24 * time.Hour / time.Millisecond)
 
 const hourMs = int64(time.Hour / time.Millisecond)
 
-// change is a check that was written, and what it replaced.
+// change is a check that was written, new or in the place of another of its slot.
 type change struct {
 	target, location string
 	observation
-	replaced    bool
-	old         observation // if replaced; of the same slot
-	late        bool        // it came to the log long after it was made, so nothing that it brings about is news
-	failure     *string     // the event's
-	failureText *string
+	late bool // it came to the log long after it was made, so nothing that it brings about is news
 }
 
 // track is one location of a target while it is folded, from a moment on: what was there, what changes, what there is then.
@@ -33,7 +30,8 @@ type track struct {
 	all      []observation
 	strips   []strip // made of all
 	fold     locationFold
-	rollups  []rollupDelta
+	rollups  map[int64]*rollupDelta // by the hour's start
+	hour     *rollupDelta           // that was asked for last
 }
 
 // prepare applies the changes to what was observed, and counts them.
@@ -53,7 +51,8 @@ func (t *track) prepare(rulesOf func(version string) *rules) {
 	t.countGaps(t.all, func(version string) int64 { return rulesOf(version).intervalMs }, 1)
 }
 
-// merge gives the observations before with the changes in their slots.
+// merge gives the observations before with the changes in their slots. What a slot held before is what the strips say, so that
+// the folds stay true to themselves whatever became of a row.
 func (t *track) merge(before []observation) []observation {
 	all := make([]observation, 0, len(before)+len(t.changes))
 	i := 0
@@ -63,27 +62,26 @@ func (t *track) merge(before []observation) []observation {
 			all = append(all, before[i])
 		}
 		if i < len(before) && before[i].slotMs == changed.slotMs {
+			t.count(&before[i], -1)
 			i++
+		}
+		if n := len(all); n > 0 && all[n-1].slotMs == changed.slotMs { // a batch that was halved has written the slot twice
+			t.count(&all[n-1], -1)
+			all = all[:n-1]
 		}
 		all = append(all, changed.observation)
 		t.count(&changed.observation, 1)
-		if changed.replaced {
-			t.count(&changed.old, -1)
-		}
 	}
 	return append(all, before[i:]...)
 }
 
 // oldIntervals gives the interval that the stored folds went by, by version.
 func (t *track) oldIntervals() func(version string) int64 {
-	return func(version string) int64 {
-		for i := range t.old {
-			if t.old[i].version == version {
-				return t.old[i].intervalMs
-			}
-		}
-		return 0
+	intervals := make(map[string]int64)
+	for i := range t.old {
+		intervals[t.old[i].version] = t.old[i].intervalMs
 	}
+	return func(version string) int64 { return intervals[version] }
 }
 
 // step folds the i-th observation, and keeps the strip that it belongs to.
@@ -127,16 +125,21 @@ func (d *rollupDelta) empty() bool {
 	return d.counts == [4]int64{} && d.gaps == 0
 }
 
-// delta is the hour's. Most changes of a batch lie in the last one.
+// delta is the hour's. One change after the other lies in the same.
 func (t *track) delta(slotMs int64) *rollupDelta {
 	hour := slotMs - slotMs%hourMs
-	for i := len(t.rollups) - 1; i >= 0; i-- {
-		if t.rollups[i].hourMs == hour {
-			return &t.rollups[i]
-		}
+	if t.hour != nil && t.hour.hourMs == hour {
+		return t.hour
 	}
-	t.rollups = append(t.rollups, rollupDelta{hourMs: hour, latency: make(latencyCounts)})
-	return &t.rollups[len(t.rollups)-1]
+	t.hour = t.rollups[hour]
+	if t.hour == nil {
+		t.hour = &rollupDelta{hourMs: hour, latency: make(latencyCounts)}
+		if t.rollups == nil {
+			t.rollups = make(map[int64]*rollupDelta)
+		}
+		t.rollups[hour] = t.hour
+	}
+	return t.hour
 }
 
 func (t *track) count(o *observation, n int64) {
@@ -182,4 +185,28 @@ func (t *track) countGap(afterMs, beforeMs, intervalMs, n int64) {
 // late says whether checks came after later ones had been folded.
 func (t *track) late() bool {
 	return t.known && len(t.changes) > 0 && t.changes[0].slotMs <= t.stored.slotMs
+}
+
+// firstChange is the first of the changes whose slot is not before a moment.
+func (t *track) firstChange(slotMs int64) int {
+	i, _ := slices.BinarySearchFunc(t.changes, slotMs, func(c change, slotMs int64) int { return cmp.Compare(c.slotMs, slotMs) })
+	return i
+}
+
+// changeAt is the change of a slot, the last one if there were several; nil if there is none.
+func (t *track) changeAt(slotMs int64) *change {
+	if i := t.firstChange(slotMs + 1); i > 0 && t.changes[i-1].slotMs == slotMs {
+		return &t.changes[i-1]
+	}
+	return nil
+}
+
+// inTime says whether one of the changes of a span of slots, both ends counted, came in time.
+func (t *track) inTime(firstMs, lastMs int64) bool {
+	for i := t.firstChange(firstMs); i < len(t.changes) && t.changes[i].slotMs <= lastMs; i++ {
+		if !t.changes[i].late {
+			return true
+		}
+	}
+	return false
 }

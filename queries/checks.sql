@@ -20,10 +20,8 @@ INSERT INTO incoming_checks (
 
 -- name: MergeIncomingChecks :many
 -- Keeps, of all checks with one id, incoming or stored, the one that check_precedes puts first, whatever the order in
--- which they came. A row that stays the same is not written again. The ORDER BY is check_precedes as a sort key. It returns
--- what was written and what stood there before, with an empty outcome for nothing: the outer query still sees the table as it was (PostgreSQL, "WITH Queries",
--- data-modifying statements). LIMIT keeps the planner from joining the whole table.
-WITH written AS (
+-- which they came. A row that stays the same is not written again. The ORDER BY is check_precedes as a sort key. It gives what
+-- was written.
 INSERT INTO checks AS kept (
     event_id, target_id, location, slot, started_at, outcome, failure, failure_text, assertion, assertion_value,
     attempts, status_code, remote_address, http_version, dns_us, connect_us, tls_us, first_byte_us, transfer_us,
@@ -47,13 +45,7 @@ ON CONFLICT (event_id) DO UPDATE SET (
     excluded.regex_matched, excluded.certificate_expires_at, excluded.definition_version, excluded.prober
 )
 WHERE check_precedes(excluded, kept)
-RETURNING event_id, target_id, location, slot, outcome, total_us, definition_version
-)
-SELECT written.*, coalesce(replaced.outcome, '') AS replaced_outcome, replaced.total_us AS replaced_total_us,
-    coalesce(replaced.definition_version, '') AS replaced_definition_version
-FROM written LEFT JOIN LATERAL (
-    SELECT outcome, total_us, definition_version FROM checks WHERE checks.event_id = written.event_id LIMIT 1
-) AS replaced ON true;
+RETURNING event_id, target_id, location, slot, outcome, total_us, definition_version;
 
 -- name: HasAnyCheck :one
 -- Whether any of the given ids is there already.

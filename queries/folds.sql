@@ -71,12 +71,17 @@ USING (SELECT unnest(@targets::text[]) AS target_id, unnest(@locations::text[]) 
 WHERE r.target_id = gone.target_id AND r.location = gone.location AND r.span = gone.span AND r.starts_at = gone.starts_at;
 
 -- name: ListTransitions :many
--- The transitions of each target from a moment on, and the last one before it.
+-- The transitions of each target from a moment on, the last one before it, and those in the day before that one: flapping looks
+-- back no further (processor/rules.go, maxFlapWindow).
 SELECT t.* FROM (SELECT unnest(@targets::text[]) AS target_id, unnest(@since::timestamptz[]) AS since) AS wanted
 JOIN transitions AS t ON t.target_id = wanted.target_id AND t.slot >= coalesce((
-    SELECT max(slot) FROM transitions AS earlier WHERE earlier.target_id = wanted.target_id AND earlier.slot < wanted.since
+    SELECT max(slot) - interval '24 hours' FROM transitions AS earlier WHERE earlier.target_id = wanted.target_id AND earlier.slot < wanted.since
 ), '-infinity')
 ORDER BY t.target_id, t.slot;
+
+-- name: ListFailures :many
+-- What failed in the checks with the given ids that have a failure.
+SELECT event_id, failure, failure_text FROM checks WHERE event_id = ANY (@event_ids::uuid[]) AND failure IS NOT NULL;
 
 -- name: DeleteTransitions :batchexec
 DELETE FROM transitions WHERE target_id = $1 AND slot = $2;

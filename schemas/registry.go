@@ -17,12 +17,19 @@ import (
 // answers: asking again brings the same. Everything else, a [*RegistryError] among them, says that there was no answer
 // (the registry is away, refuses our credentials, or is in trouble itself) and may pass.
 type Registry struct {
-	client *sr.Client
+	client  *sr.Client
+	observe func(error) // may be nil
 }
 
 // NewRegistry returns a Registry that asks through cl, with cl's timeouts and credentials.
 func NewRegistry(cl *sr.Client) *Registry {
 	return &Registry{client: cl}
+}
+
+// Observed returns a Registry that asks as r does, and calls observe after each call of WriterSchema: with nil when the
+// registry answered, be it that there is no such schema, and else with the error.
+func (r *Registry) Observed(observe func(error)) *Registry {
+	return &Registry{client: r.client, observe: observe}
 }
 
 // registerAttempts bounds how often Register tries again after losing a race, which each other prober can win once.
@@ -96,6 +103,18 @@ func (r *Registry) LookUp(ctx context.Context, s *Schema) (int, error) {
 // if it was deleted softly since. It satisfies [ErrUnknownSchema] when the registry says that there is none, and is a
 // [*ProfileError] when there is one that no reader of ours will touch.
 func (r *Registry) WriterSchema(ctx context.Context, subject string, id int) (*Schema, error) {
+	schema, err := r.writerSchema(ctx, subject, id)
+	if r.observe != nil {
+		if _, unfit := errors.AsType[*ProfileError](err); unfit || errors.Is(err, ErrUnknownSchema) {
+			r.observe(nil)
+		} else {
+			r.observe(err)
+		}
+	}
+	return schema, err
+}
+
+func (r *Registry) writerSchema(ctx context.Context, subject string, id int) (*Schema, error) {
 	ctx = sr.WithParams(ctx, sr.ShowDeleted)
 	known, err := r.isRegistered(ctx, subject, id)
 	if err != nil {

@@ -56,12 +56,14 @@ type services struct {
 
 	mu    sync.Mutex
 	stops []func() error // in the order of starting
+
+	templates map[string]string // databases that tests copy, by what they are called
 }
 
 var shared = newServices()
 
 func newServices() *services {
-	s := &services{}
+	s := &services{templates: make(map[string]string)}
 	s.dir = sync.OnceValues(s.makeDir)
 	s.broker = sync.OnceValues(s.startBroker)
 	s.postgres = sync.OnceValues(s.startPostgres)

@@ -91,3 +91,17 @@ func TestPromisedServicesMustAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestDatabasesThatAreCopiedArePreparedOnceAndApart(t *testing.T) {
+	prepared := 0
+	prepare := func(url string) error {
+		prepared++
+		return execute(url, "CREATE TABLE prepared ()")
+	}
+	a, b := PostgresLike(t, "prepared", prepare), PostgresLike(t, "prepared", prepare)
+	run(t, a.URL, "DROP TABLE prepared")
+	run(t, b.URL, "DROP TABLE prepared")
+	if prepared != 1 {
+		t.Errorf("prepared %d times, want once", prepared)
+	}
+}

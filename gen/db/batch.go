@@ -74,6 +74,70 @@ func (b *AdvanceOffsetsBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const advanceReplayOffsets = `-- name: AdvanceReplayOffsets :batchone
+UPDATE replay_offsets AS o SET next_offset = $1
+FROM replays AS r
+WHERE o.replay = $2 AND o.topic = $3 AND o.partition = $4 AND o.next_offset = $5
+    AND r.id = o.replay AND r.run = $6 AND r.state = 'unfinished'
+RETURNING o.next_offset
+`
+
+type AdvanceReplayOffsetsBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type AdvanceReplayOffsetsParams struct {
+	Next      int64
+	Replay    int64
+	Topic     string
+	Partition int32
+	Expected  int64
+	Run       int32
+}
+
+// Moves each partition on, from where this run believes it stands. No row: somebody else has moved it, or may now.
+func (q *Queries) AdvanceReplayOffsets(ctx context.Context, db DBTX, arg []AdvanceReplayOffsetsParams) *AdvanceReplayOffsetsBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Next,
+			a.Replay,
+			a.Topic,
+			a.Partition,
+			a.Expected,
+			a.Run,
+		}
+		batch.Queue(advanceReplayOffsets, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &AdvanceReplayOffsetsBatchResults{br, len(arg), false}
+}
+
+func (b *AdvanceReplayOffsetsBatchResults) QueryRow(f func(int, int64, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var next_offset int64
+		if b.closed {
+			if f != nil {
+				f(t, next_offset, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(&next_offset)
+		if f != nil {
+			f(t, next_offset, err)
+		}
+	}
+}
+
+func (b *AdvanceReplayOffsetsBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const deleteTransitions = `-- name: DeleteTransitions :batchexec
 DELETE FROM transitions WHERE target_id = $1 AND slot = $2
 `
@@ -119,6 +183,60 @@ func (b *DeleteTransitionsBatchResults) Exec(f func(int, error)) {
 }
 
 func (b *DeleteTransitionsBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const explainDeadLetters = `-- name: ExplainDeadLetters :batchexec
+UPDATE dead_letters SET cause = $4
+WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND cause <> $4
+`
+
+type ExplainDeadLettersBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type ExplainDeadLettersParams struct {
+	Topic        string
+	Partition    int32
+	RecordOffset int64
+	Cause        string
+}
+
+func (q *Queries) ExplainDeadLetters(ctx context.Context, db DBTX, arg []ExplainDeadLettersParams) *ExplainDeadLettersBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Topic,
+			a.Partition,
+			a.RecordOffset,
+			a.Cause,
+		}
+		batch.Queue(explainDeadLetters, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &ExplainDeadLettersBatchResults{br, len(arg), false}
+}
+
+func (b *ExplainDeadLettersBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *ExplainDeadLettersBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }

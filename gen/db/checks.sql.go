@@ -81,7 +81,6 @@ func (q *Queries) HasAnyCheck(ctx context.Context, db DBTX, eventIds []string) (
 }
 
 const mergeIncomingChecks = `-- name: MergeIncomingChecks :many
-WITH written AS (
 INSERT INTO checks AS kept (
     event_id, target_id, location, slot, started_at, outcome, failure, failure_text, assertion, assertion_value,
     attempts, status_code, remote_address, http_version, dns_us, connect_us, tls_us, first_byte_us, transfer_us,
@@ -106,31 +105,21 @@ ON CONFLICT (event_id) DO UPDATE SET (
 )
 WHERE check_precedes(excluded, kept)
 RETURNING event_id, target_id, location, slot, outcome, total_us, definition_version
-)
-SELECT written.event_id, written.target_id, written.location, written.slot, written.outcome, written.total_us, written.definition_version, coalesce(replaced.outcome, '') AS replaced_outcome, replaced.total_us AS replaced_total_us,
-    coalesce(replaced.definition_version, '') AS replaced_definition_version
-FROM written LEFT JOIN LATERAL (
-    SELECT outcome, total_us, definition_version FROM checks WHERE checks.event_id = written.event_id LIMIT 1
-) AS replaced ON true
 `
 
 type MergeIncomingChecksRow struct {
-	EventID                   string
-	TargetID                  string
-	Location                  string
-	Slot                      time.Time
-	Outcome                   string
-	TotalUs                   *int32
-	DefinitionVersion         string
-	ReplacedOutcome           string
-	ReplacedTotalUs           *int32
-	ReplacedDefinitionVersion string
+	EventID           string
+	TargetID          string
+	Location          string
+	Slot              time.Time
+	Outcome           string
+	TotalUs           *int32
+	DefinitionVersion string
 }
 
 // Keeps, of all checks with one id, incoming or stored, the one that check_precedes puts first, whatever the order in
-// which they came. A row that stays the same is not written again. The ORDER BY is check_precedes as a sort key. It returns
-// what was written and what stood there before, with an empty outcome for nothing: the outer query still sees the table as it was (PostgreSQL, "WITH Queries",
-// data-modifying statements). LIMIT keeps the planner from joining the whole table.
+// which they came. A row that stays the same is not written again. The ORDER BY is check_precedes as a sort key. It gives what
+// was written.
 func (q *Queries) MergeIncomingChecks(ctx context.Context, db DBTX) ([]MergeIncomingChecksRow, error) {
 	rows, err := db.Query(ctx, mergeIncomingChecks)
 	if err != nil {
@@ -148,9 +137,6 @@ func (q *Queries) MergeIncomingChecks(ctx context.Context, db DBTX) ([]MergeInco
 			&i.Outcome,
 			&i.TotalUs,
 			&i.DefinitionVersion,
-			&i.ReplacedOutcome,
-			&i.ReplacedTotalUs,
-			&i.ReplacedDefinitionVersion,
 		); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,284 @@ import (
 	"context"
 )
 
+const countDeadLetters = `-- name: CountDeadLetters :many
+SELECT regexp_replace(cause, '0x[0-9a-f]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![[:alpha:]-])[0-9]+([0-9:.TZhms-]*[0-9Zhms])?', '…', 'g')::text AS cause,
+    count(*) AS letters, (sum(count(*)) OVER ())::bigint AS total, count(*) OVER () AS causes
+FROM dead_letters
+WHERE
+    ($1::text IS NULL OR topic = $1)
+    AND ($2::integer IS NULL OR partition = $2)
+    AND ($3::bytea IS NULL OR key = $3)
+    AND ($4::bigint IS NULL OR timestamp_ms < $4)
+    AND strpos(cause, $5::text) > 0
+    AND (NOT $6::boolean OR (topic, partition, record_offset) IN (
+        SELECT unnest($7::text[]), unnest($8::integer[]), unnest($9::bigint[])
+    ))
+GROUP BY 1
+ORDER BY 2 DESC, 1
+LIMIT $10
+`
+
+type CountDeadLettersParams struct {
+	Topic      *string
+	Partition  *int32
+	Key        []byte
+	BeforeMs   *int64
+	Cause      string
+	Listed     bool
+	Topics     []string
+	Partitions []int32
+	Offsets    []int64
+	UpTo       int32
+}
+
+type CountDeadLettersRow struct {
+	Cause   string
+	Letters int64
+	Total   int64
+	Causes  int64
+}
+
+// How many letters have which cause, the most frequent first, and how many there are in all, of how many causes. Numbers,
+// times and ids are left out of a cause: they would make every letter one of its own.
+func (q *Queries) CountDeadLetters(ctx context.Context, db DBTX, arg CountDeadLettersParams) ([]CountDeadLettersRow, error) {
+	rows, err := db.Query(ctx, countDeadLetters,
+		arg.Topic,
+		arg.Partition,
+		arg.Key,
+		arg.BeforeMs,
+		arg.Cause,
+		arg.Listed,
+		arg.Topics,
+		arg.Partitions,
+		arg.Offsets,
+		arg.UpTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountDeadLettersRow
+	for rows.Next() {
+		var i CountDeadLettersRow
+		if err := rows.Scan(
+			&i.Cause,
+			&i.Letters,
+			&i.Total,
+			&i.Causes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deleteDeadLetters = `-- name: DeleteDeadLetters :execrows
+DELETE FROM dead_letters
+WHERE (topic, partition, record_offset) IN (
+    SELECT unnest($1::text[]), unnest($2::integer[]), unnest($3::bigint[])
+)
+`
+
+type DeleteDeadLettersParams struct {
+	Topics     []string
+	Partitions []int32
+	Offsets    []int64
+}
+
+func (q *Queries) DeleteDeadLetters(ctx context.Context, db DBTX, arg DeleteDeadLettersParams) (int64, error) {
+	result, err := db.Exec(ctx, deleteDeadLetters, arg.Topics, arg.Partitions, arg.Offsets)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const dropDeadLetters = `-- name: DropDeadLetters :execrows
+DELETE FROM dead_letters WHERE (topic, partition, record_offset) IN (
+    SELECT topic, partition, record_offset FROM dead_letters
+    WHERE
+        ($1::text IS NULL OR topic = $1)
+        AND ($2::integer IS NULL OR partition = $2)
+        AND ($3::bytea IS NULL OR key = $3)
+        AND ($4::bigint IS NULL OR timestamp_ms < $4)
+        AND strpos(cause, $5::text) > 0
+        AND (NOT $6::boolean OR (topic, partition, record_offset) IN (
+            SELECT unnest($7::text[]), unnest($8::integer[]), unnest($9::bigint[])
+        ))
+    ORDER BY topic, partition, record_offset
+    FOR UPDATE
+)
+`
+
+type DropDeadLettersParams struct {
+	Topic      *string
+	Partition  *int32
+	Key        []byte
+	BeforeMs   *int64
+	Cause      string
+	Listed     bool
+	Topics     []string
+	Partitions []int32
+	Offsets    []int64
+}
+
+// Locks them in the order in which everybody does before any of them is gone.
+func (q *Queries) DropDeadLetters(ctx context.Context, db DBTX, arg DropDeadLettersParams) (int64, error) {
+	result, err := db.Exec(ctx, dropDeadLetters,
+		arg.Topic,
+		arg.Partition,
+		arg.Key,
+		arg.BeforeMs,
+		arg.Cause,
+		arg.Listed,
+		arg.Topics,
+		arg.Partitions,
+		arg.Offsets,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const listDeadLetters = `-- name: ListDeadLetters :many
+
+SELECT topic, partition, record_offset, timestamp_ms, substring(key FROM 1 FOR $1::integer)::bytea AS key,
+    coalesce(octet_length(value), 0)::integer AS value_bytes, cause, published, unpublishable
+FROM dead_letters
+WHERE
+    ($2::text IS NULL OR topic = $2)
+    AND ($3::integer IS NULL OR partition = $3)
+    AND ($4::bytea IS NULL OR key = $4)
+    AND ($5::bigint IS NULL OR timestamp_ms < $5)
+    AND strpos(cause, $6::text) > 0
+    AND (NOT $7::boolean OR (topic, partition, record_offset) IN (
+        SELECT unnest($8::text[]), unnest($9::integer[]), unnest($10::bigint[])
+    ))
+ORDER BY CASE WHEN $11::boolean THEN timestamp_ms END DESC, timestamp_ms, topic, partition, record_offset
+LIMIT $12
+`
+
+type ListDeadLettersParams struct {
+	KeyBytes    int32
+	Topic       *string
+	Partition   *int32
+	Key         []byte
+	BeforeMs    *int64
+	Cause       string
+	Listed      bool
+	Topics      []string
+	Partitions  []int32
+	Offsets     []int64
+	NewestFirst bool
+	UpTo        int32
+}
+
+type ListDeadLettersRow struct {
+	Topic         string
+	Partition     int32
+	RecordOffset  int64
+	TimestampMs   int64
+	Key           []byte
+	ValueBytes    int32
+	Cause         string
+	Published     bool
+	Unpublishable *string
+}
+
+// The four that follow choose letters by one condition, each part of which may be left out: an empty cause is in every
+// cause.
+// The newest or the oldest letters by their records' timestamps. Of what may be large only the beginning or the size.
+func (q *Queries) ListDeadLetters(ctx context.Context, db DBTX, arg ListDeadLettersParams) ([]ListDeadLettersRow, error) {
+	rows, err := db.Query(ctx, listDeadLetters,
+		arg.KeyBytes,
+		arg.Topic,
+		arg.Partition,
+		arg.Key,
+		arg.BeforeMs,
+		arg.Cause,
+		arg.Listed,
+		arg.Topics,
+		arg.Partitions,
+		arg.Offsets,
+		arg.NewestFirst,
+		arg.UpTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListDeadLettersRow
+	for rows.Next() {
+		var i ListDeadLettersRow
+		if err := rows.Scan(
+			&i.Topic,
+			&i.Partition,
+			&i.RecordOffset,
+			&i.TimestampMs,
+			&i.Key,
+			&i.ValueBytes,
+			&i.Cause,
+			&i.Published,
+			&i.Unpublishable,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockDeadLetters = `-- name: LockDeadLetters :many
+SELECT topic, partition, record_offset FROM dead_letters
+WHERE (topic, partition, record_offset) IN (
+    SELECT unnest($1::text[]), unnest($2::integer[]), unnest($3::bigint[])
+)
+ORDER BY topic, partition, record_offset
+FOR UPDATE
+`
+
+type LockDeadLettersParams struct {
+	Topics     []string
+	Partitions []int32
+	Offsets    []int64
+}
+
+type LockDeadLettersRow struct {
+	Topic        string
+	Partition    int32
+	RecordOffset int64
+}
+
+// Which of the letters are still there, locked for the transaction against publishers and others who retry.
+func (q *Queries) LockDeadLetters(ctx context.Context, db DBTX, arg LockDeadLettersParams) ([]LockDeadLettersRow, error) {
+	rows, err := db.Query(ctx, lockDeadLetters, arg.Topics, arg.Partitions, arg.Offsets)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockDeadLettersRow
+	for rows.Next() {
+		var i LockDeadLettersRow
+		if err := rows.Scan(&i.Topic, &i.Partition, &i.RecordOffset); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockUnpublishedDeadLetters = `-- name: LockUnpublishedDeadLetters :many
 SELECT topic, partition, record_offset, timestamp_ms, key, value, headers, cause FROM dead_letters
 WHERE NOT published AND unpublishable IS NULL
@@ -46,6 +324,132 @@ func (q *Queries) LockUnpublishedDeadLetters(ctx context.Context, db DBTX, upTo 
 			&i.Value,
 			&i.Headers,
 			&i.Cause,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pageDeadLetters = `-- name: PageDeadLetters :many
+SELECT topic, partition, record_offset,
+    (coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + octet_length(headers))::integer AS bytes
+FROM dead_letters
+WHERE (topic, partition, record_offset) > ($1::text, $2::integer, $3::bigint)
+    AND
+    ($4::text IS NULL OR topic = $4)
+    AND ($5::integer IS NULL OR partition = $5)
+    AND ($6::bytea IS NULL OR key = $6)
+    AND ($7::bigint IS NULL OR timestamp_ms < $7)
+    AND strpos(cause, $8::text) > 0
+    AND (NOT $9::boolean OR (topic, partition, record_offset) IN (
+        SELECT unnest($10::text[]), unnest($11::integer[]), unnest($12::bigint[])
+    ))
+ORDER BY topic, partition, record_offset
+LIMIT $13
+`
+
+type PageDeadLettersParams struct {
+	AfterTopic     string
+	AfterPartition int32
+	AfterOffset    int64
+	Topic          *string
+	Partition      *int32
+	Key            []byte
+	BeforeMs       *int64
+	Cause          string
+	Listed         bool
+	Topics         []string
+	Partitions     []int32
+	Offsets        []int64
+	UpTo           int32
+}
+
+type PageDeadLettersRow struct {
+	Topic        string
+	Partition    int32
+	RecordOffset int64
+	Bytes        int32
+}
+
+// Where the letters after a position are, in the order in which everybody locks them, and how large each one is.
+func (q *Queries) PageDeadLetters(ctx context.Context, db DBTX, arg PageDeadLettersParams) ([]PageDeadLettersRow, error) {
+	rows, err := db.Query(ctx, pageDeadLetters,
+		arg.AfterTopic,
+		arg.AfterPartition,
+		arg.AfterOffset,
+		arg.Topic,
+		arg.Partition,
+		arg.Key,
+		arg.BeforeMs,
+		arg.Cause,
+		arg.Listed,
+		arg.Topics,
+		arg.Partitions,
+		arg.Offsets,
+		arg.UpTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PageDeadLettersRow
+	for rows.Next() {
+		var i PageDeadLettersRow
+		if err := rows.Scan(
+			&i.Topic,
+			&i.Partition,
+			&i.RecordOffset,
+			&i.Bytes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const readDeadLetters = `-- name: ReadDeadLetters :many
+SELECT topic, partition, record_offset, timestamp_ms, key, value, headers, cause, published, unpublishable FROM dead_letters
+WHERE (topic, partition, record_offset) IN (
+    SELECT unnest($1::text[]), unnest($2::integer[]), unnest($3::bigint[])
+)
+ORDER BY topic, partition, record_offset
+`
+
+type ReadDeadLettersParams struct {
+	Topics     []string
+	Partitions []int32
+	Offsets    []int64
+}
+
+func (q *Queries) ReadDeadLetters(ctx context.Context, db DBTX, arg ReadDeadLettersParams) ([]DeadLetter, error) {
+	rows, err := db.Query(ctx, readDeadLetters, arg.Topics, arg.Partitions, arg.Offsets)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetter
+	for rows.Next() {
+		var i DeadLetter
+		if err := rows.Scan(
+			&i.Topic,
+			&i.Partition,
+			&i.RecordOffset,
+			&i.TimestampMs,
+			&i.Key,
+			&i.Value,
+			&i.Headers,
+			&i.Cause,
+			&i.Published,
+			&i.Unpublishable,
 		); err != nil {
 			return nil, err
 		}

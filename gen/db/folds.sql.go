@@ -167,6 +167,37 @@ func (q *Queries) ListDefinitions(ctx context.Context, db DBTX, arg ListDefiniti
 	return items, nil
 }
 
+const listFailures = `-- name: ListFailures :many
+SELECT event_id, failure, failure_text FROM checks WHERE event_id = ANY ($1::uuid[]) AND failure IS NOT NULL
+`
+
+type ListFailuresRow struct {
+	EventID     string
+	Failure     *string
+	FailureText *string
+}
+
+// What failed in the checks with the given ids that have a failure.
+func (q *Queries) ListFailures(ctx context.Context, db DBTX, eventIds []string) ([]ListFailuresRow, error) {
+	rows, err := db.Query(ctx, listFailures, eventIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListFailuresRow
+	for rows.Next() {
+		var i ListFailuresRow
+		if err := rows.Scan(&i.EventID, &i.Failure, &i.FailureText); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listFirstStrips = `-- name: ListFirstStrips :many
 SELECT l.target_id, min(s.starts_at)::timestamptz AS starts_at
 FROM (SELECT unnest($1::text[]) AS target_id, unnest($2::text[]) AS definition_version) AS wanted
@@ -403,7 +434,7 @@ func (q *Queries) ListStrips(ctx context.Context, db DBTX, arg ListStripsParams)
 const listTransitions = `-- name: ListTransitions :many
 SELECT t.slot, t.incident_opened_at, t.event_id, t.locations_down, t.locations_reporting, t.flapping, t.target_id, t.location, t.definition_version, t.from_state, t.to_state FROM (SELECT unnest($1::text[]) AS target_id, unnest($2::timestamptz[]) AS since) AS wanted
 JOIN transitions AS t ON t.target_id = wanted.target_id AND t.slot >= coalesce((
-    SELECT max(slot) FROM transitions AS earlier WHERE earlier.target_id = wanted.target_id AND earlier.slot < wanted.since
+    SELECT max(slot) - interval '24 hours' FROM transitions AS earlier WHERE earlier.target_id = wanted.target_id AND earlier.slot < wanted.since
 ), '-infinity')
 ORDER BY t.target_id, t.slot
 `
@@ -413,7 +444,8 @@ type ListTransitionsParams struct {
 	Since   []time.Time
 }
 
-// The transitions of each target from a moment on, and the last one before it.
+// The transitions of each target from a moment on, the last one before it, and those in the day before that one: flapping looks
+// back no further (processor/rules.go, maxFlapWindow).
 func (q *Queries) ListTransitions(ctx context.Context, db DBTX, arg ListTransitionsParams) ([]Transition, error) {
 	rows, err := db.Query(ctx, listTransitions, arg.Targets, arg.Since)
 	if err != nil {

@@ -149,6 +149,28 @@ type Outbox struct {
 	IncidentOpenedAt   *time.Time
 }
 
+type Replay struct {
+	ID         int64
+	Topic      string
+	FromBound  string
+	ToBound    string
+	Partitions []int32
+	Target     *string
+	Records    int64
+	Run        int32
+	State      string
+	CreatedAt  time.Time
+	EndedAt    *time.Time
+}
+
+type ReplayOffset struct {
+	Replay     int64
+	Topic      string
+	Partition  int32
+	NextOffset int64
+	EndOffset  int64
+}
+
 type Rollup struct {
 	StartsAt time.Time
 	Up       int32

@@ -61,3 +61,55 @@ func (q *Queries) ListOffsets(ctx context.Context, db DBTX, arg ListOffsetsParam
 	}
 	return items, nil
 }
+
+const lockOffsets = `-- name: LockOffsets :many
+SELECT partition, next_offset FROM offsets WHERE topic = $1 AND partition = ANY ($2::integer[])
+ORDER BY partition FOR UPDATE
+`
+
+type LockOffsetsParams struct {
+	Topic      string
+	Partitions []int32
+}
+
+type LockOffsetsRow struct {
+	Partition  int32
+	NextOffset int64
+}
+
+// Stored offsets, locked against the owners of the partitions for the transaction, in the order in which they lock them.
+func (q *Queries) LockOffsets(ctx context.Context, db DBTX, arg LockOffsetsParams) ([]LockOffsetsRow, error) {
+	rows, err := db.Query(ctx, lockOffsets, arg.Topic, arg.Partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockOffsetsRow
+	for rows.Next() {
+		var i LockOffsetsRow
+		if err := rows.Scan(&i.Partition, &i.NextOffset); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const putOffset = `-- name: PutOffset :exec
+INSERT INTO offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
+`
+
+type PutOffsetParams struct {
+	Topic      string
+	Partition  int32
+	NextOffset int64
+}
+
+func (q *Queries) PutOffset(ctx context.Context, db DBTX, arg PutOffsetParams) error {
+	_, err := db.Exec(ctx, putOffset, arg.Topic, arg.Partition, arg.NextOffset)
+	return err
+}

@@ -22,3 +22,17 @@ func Random(t testing.TB) *rand.Rand {
 	t.Logf("WEBCHECK_TEST_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
+
+// Runs is how many times a property is to be tried: usual, or what WEBCHECK_TEST_RUNS says.
+func Runs(t testing.TB, usual int) int {
+	t.Helper()
+	text := os.Getenv("WEBCHECK_TEST_RUNS")
+	if text == "" {
+		return usual
+	}
+	runs, err := strconv.Atoi(text)
+	if err != nil || runs < 1 {
+		t.Fatalf("WEBCHECK_TEST_RUNS=%q is no number of runs", text)
+	}
+	return runs
+}
