@@ -192,10 +192,10 @@ func (v *verifier) await(ctx context.Context) error {
 		v.find(ClassUnpublished, letters, "%d dead letters wait for %s", letters, v.cfg.DeadTopic)
 	}
 	if transitions > 0 {
-		v.find(ClassUnpublished, transitions, "%d transitions wait for %s, the oldest of %s", transitions, v.cfg.TransitionsTopic, oldest.UTC().Format(time.RFC3339))
+		v.find(ClassUnpublished, transitions, "%d transitions wait for %s, the oldest of %s", transitions, v.cfg.TransitionsTopic, timeText(oldest))
 	}
 	return v.compareSilence(ctx)
 }
 
 // errStalled says that Kafka gives nothing although there is something.
-var errStalled = errors.New("Kafka gives nothing")
+var errStalled = errors.New("nothing comes from Kafka")

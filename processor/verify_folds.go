@@ -52,7 +52,7 @@ func (v *verifier) compareDay(ctx context.Context, from time.Time) error {
 	}
 	for i, row := range strips {
 		v.find(ClassStrips, once(i, row.Total), "%s at %s, strip of %s: %s", row.TargetID, row.Location,
-			moment(row.StartsMs).Format(time.RFC3339), countsText(row.Kept, row.Made))
+			timeText(moment(row.StartsMs)), countsText(row.Kept, row.Made))
 	}
 	hours, err := v.queries.CompareHours(ctx, v.tx, db.CompareHoursParams{
 		FirstID: firstID, BelowID: belowID, FirstAt: from, BelowAt: below, UpTo: v.room(ClassRollups),
@@ -62,7 +62,7 @@ func (v *verifier) compareDay(ctx context.Context, from time.Time) error {
 	}
 	for i, row := range hours {
 		v.find(ClassRollups, once(i, row.Total), "%s at %s, hour of %s: %s", row.TargetID, row.Location,
-			row.StartsAt.UTC().Format(time.RFC3339), countsText(row.Kept, row.Made))
+			timeText(row.StartsAt), countsText(row.Kept, row.Made))
 	}
 	days, err := v.queries.CompareDays(ctx, v.tx, db.CompareDaysParams{FirstAt: from, BelowAt: below, UpTo: v.room(ClassRollups)})
 	if err != nil {
@@ -77,7 +77,7 @@ func (v *verifier) compareDay(ctx context.Context, from time.Time) error {
 		return err
 	}
 	for i, row := range states {
-		v.find(ClassStates, once(i, row.Total), "%s at %s: its state has not seen the check of %s", row.TargetID, row.Location, row.Slot.UTC().Format(time.RFC3339))
+		v.find(ClassStates, once(i, row.Total), "%s at %s: its state has not seen the check of %s", row.TargetID, row.Location, timeText(row.Slot))
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (v *verifier) compareStates(ctx context.Context, since time.Time) error {
 	}
 	for i, row := range locations {
 		v.find(ClassStates, once(i, row.Total), "%s at %s: its last check, of %s, is not as the state says", row.TargetID, row.Location,
-			row.LastSlot.UTC().Format(time.RFC3339))
+			timeText(row.LastSlot))
 	}
 	targets, err := v.queries.CompareTargetStates(ctx, v.tx, v.room(ClassStates))
 	if err != nil {
@@ -112,7 +112,7 @@ func (v *verifier) compareStates(ctx context.Context, since time.Time) error {
 	}
 	for i, row := range transitions {
 		v.find(ClassTransitions, once(i, row.Total), "%s: the one of %s comes from %s, and the one before led to %s", row.TargetID,
-			row.Slot.UTC().Format(time.RFC3339), row.FromState, row.Made)
+			timeText(row.Slot), row.FromState, row.Made)
 	}
 	return nil
 }
@@ -148,7 +148,9 @@ func (v *verifier) compareSilence(ctx context.Context) error {
 		return fmt.Errorf("looking for silent targets: %w", err)
 	}
 	for i, row := range rows {
-		v.find(ClassSilent, once(i, row.Total), "%s: no slot since %s", row.TargetID, row.LastSlot.UTC().Format(time.RFC3339))
+		v.find(ClassSilent, once(i, row.Total), "%s: no slot since %s", row.TargetID, timeText(row.LastSlot))
 	}
 	return nil
 }
+
+func timeText(at time.Time) string { return at.UTC().Format(time.RFC3339) }

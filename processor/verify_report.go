@@ -23,22 +23,25 @@ const (
 	ClassTransitions = "transitions" // transitions that do not follow one another
 )
 
+// foldsDiffer is what to do when the checks are right and a fold of them is not.
+const foldsDiffer = `if the rows above are right, the folds are to be made anew: "webcheck db drop", "webcheck db migrate", and a processor`
+
 // classes are all classes in the order of reports, each with what it counts and what a person can do.
 var classes = []struct{ name, title, next string }{
 	{ClassMissing, "events without a row", `"webcheck replay" writes what the log has`},
-	{ClassDifferent, "rows that are not the event that is kept", `somebody changed the table by hand; delete the rows and "webcheck replay" them`},
-	{ClassOrphans, "rows without a log position", "somebody wrote the table by hand, or the log was cut; keep or delete the rows"},
-	{ClassUnkept, "records that are neither a row nor a dead letter", `dropped by hand, or lost: "webcheck replay" records those again that can't be applied`},
-	{ClassDead, "dead letters", `look at their causes in the table dead_letters`},
-	{ClassUnpublished, "dead letters and transitions not yet published", "is a processor running, and does it reach Kafka? What a topic refuses says why in its row"},
+	{ClassDifferent, "rows that are not the event that is kept", `somebody changed the table: delete these rows, then "webcheck replay"`},
+	{ClassOrphans, "rows without a log position", "somebody wrote into the table, or the log was cut: keep or delete these rows"},
+	{ClassUnkept, "records that are neither a row nor a dead letter", `dropped by somebody, or lost: "webcheck replay" records them again`},
+	{ClassDead, "dead letters", `"webcheck dead list" shows them; retry them after a fix, or drop them`},
+	{ClassUnpublished, "dead letters and transitions that are not published", "is a processor running, and does it reach Kafka?"},
 	{ClassLag, "records waiting for a processor", "is a processor running, and does it keep up?"},
-	{ClassOffsets, "offsets that do not fit the log", "compare the database and the Kafka that are configured"},
-	{ClassGaps, "slots that nobody accounts for", "no prober ran then, or it could not write"},
+	{ClassOffsets, "offsets that do not fit the log", "are this database and this Kafka those of each other?"},
+	{ClassGaps, "slots that nobody accounts for", "no prober ran then, or what it wrote was lost"},
 	{ClassSilent, "targets gone silent", "is a prober running that has them?"},
-	{ClassStrips, "strips that are not what their checks make", "the folds were changed by hand; make the tables anew from the log"},
-	{ClassRollups, "rollups that do not count what is there", "the folds were changed by hand; make the tables anew from the log"},
-	{ClassStates, "states that are not where the checks lead", "the folds were changed by hand; make the tables anew from the log"},
-	{ClassTransitions, "transitions that do not follow one another", "the folds were changed by hand; make the tables anew from the log"},
+	{ClassStrips, "strips that are not what their checks make", foldsDiffer},
+	{ClassRollups, "rollups that do not count what is there", foldsDiffer},
+	{ClassStates, "states that are not where the checks lead", foldsDiffer},
+	{ClassTransitions, "transitions that do not follow one another", foldsDiffer},
 }
 
 // VerifyClasses are the names of all classes of findings, in the order of reports.

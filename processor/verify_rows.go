@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"time"
 
 	"webcheck/gen/db"
 )
@@ -230,7 +229,7 @@ func (c *rowComparison) position(s *sighting) Position {
 	return Position{Topic: c.cfg.Topic, Partition: s.partition, Offset: s.offset}
 }
 
-func slotText(id [16]byte) string { return moment(idMs(id)).Format(time.RFC3339) }
+func slotText(id [16]byte) string { return timeText(moment(idMs(id))) }
 
 func uuidText(id [16]byte) string {
 	text := hex.EncodeToString(id[:])

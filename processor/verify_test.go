@@ -65,12 +65,12 @@ func processed(t *testing.T, events []event.CheckCompleted) *pipeline {
 	t.Helper()
 	p := newPipeline(t, 2)
 	p.produce(2, events...)
-	p.process(len(events))
+	p.settle(len(events))
 	return p
 }
 
-// process runs a processor for n records, and until what it announces is published.
-func (p *pipeline) process(n int) {
+// settle runs a processor for n records, and until what it announces is published.
+func (p *pipeline) settle(n int) {
 	p.t.Helper()
 	r := p.start(nil)
 	r.await(n)
@@ -203,7 +203,7 @@ func TestDamageToTheLogIsFoundByItsName(t *testing.T) {
 
 	// What a processor makes of them when they are read again is a dead letter, and the rest is right.
 	p.exec("UPDATE offsets SET next_offset = next_offset - 6 WHERE partition = 0")
-	p.process(6)
+	p.settle(6)
 	if diff := cmp.Diff(map[string]int64{ClassDead: 1}, counts(p.verify(nil))); diff != "" {
 		t.Errorf("once they are processed (-want +got):\n%s", diff)
 	}
@@ -229,7 +229,7 @@ func TestDoublesAreCountedAndTheTableKeepsTheRightOne(t *testing.T) {
 	}
 	all := slices.Concat(events, events[90:], rivals, rivals[:2])
 	p.produce(2, all...)
-	p.process(len(all))
+	p.settle(len(all))
 	report := p.verify(nil)
 	if diff := cmp.Diff(map[string]int64{}, counts(report)); diff != "" {
 		t.Fatalf("findings (-want +got):\n%s", diff)
@@ -255,7 +255,7 @@ func TestWhatTheLogNoLongerHasIsNoOrphan(t *testing.T) {
 		records = append(records, &kgo.Record{Topic: p.topic, Partition: int32(i % 2), Timestamp: slot, Value: p.value(e)})
 	}
 	p.produceRecords(records...)
-	p.process(len(events))
+	p.settle(len(events))
 	upTo := make(kadm.Offsets)
 	upTo.AddOffset(p.topic, 0, 50, -1)
 	upTo.AddOffset(p.topic, 1, 50, -1)
