@@ -119,21 +119,25 @@ func (b *bench) findPostgres(ctx context.Context) (postgresCPU, error) {
 }
 
 // seconds adds up the times of the server's first process, of its children, and of those that have ended; nil when there is
-// nothing to be known.
+// nothing to be known. One that ends meanwhile would count twice or not at all, so it looks until none did.
 func (c postgresCPU) seconds() *float64 {
-	own, known := readStat(c.postmaster)
-	if c.postmaster == 0 || !known {
-		return nil
-	}
-	ticks := own.ticks + own.endedTicks
-	processes, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range processes {
-		pid, _ := strconv.Atoi(filepath.Base(dir))
-		if stat, known := readStat(pid); known && stat.parent == c.postmaster {
-			ticks += stat.ticks
+	for {
+		own, known := readStat(c.postmaster)
+		if c.postmaster == 0 || !known {
+			return nil
+		}
+		ticks := own.ticks + own.endedTicks
+		processes, _ := filepath.Glob("/proc/[0-9]*")
+		for _, dir := range processes {
+			pid, _ := strconv.Atoi(filepath.Base(dir))
+			if stat, known := readStat(pid); known && stat.parent == c.postmaster {
+				ticks += stat.ticks
+			}
+		}
+		if after, _ := readStat(c.postmaster); after.endedTicks == own.endedTicks {
+			return new(float64(ticks) / ticksPerSecond)
 		}
 	}
-	return new(float64(ticks) / ticksPerSecond)
 }
 
 // processStat is a part of /proc/PID/stat (proc_pid_stat(5)).

@@ -76,6 +76,8 @@ type benchResult struct {
 	CPUModel   string `json:"cpu_model,omitempty"`
 	Platform   string `json:"platform"`
 	Go         string `json:"go"`
+	// Load is the load average of the minute before, where Linux tells it: what others did to the figures.
+	Load string `json:"load_average,omitempty"`
 
 	KafkaEmbedded     bool   `json:"kafka_embedded"`
 	PostgresEmbedded  bool   `json:"postgres_embedded"`
@@ -103,7 +105,7 @@ func newBenchResult(config *Config, options benchOptions) benchResult {
 	return benchResult{
 		Events: options.events, Targets: options.targets, Interval: formatDuration(options.interval),
 		Partitions: config.Kafka.Topics.Partitions, Batch: config.Processor.BatchRecords,
-		CPUs: runtime.GOMAXPROCS(0), CPUModel: cpuModel(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+		CPUs: runtime.GOMAXPROCS(0), CPUModel: cpuModel(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Load: loadAverage(),
 	}
 }
 
@@ -116,6 +118,12 @@ func cpuModel() string {
 		}
 	}
 	return ""
+}
+
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	minute, _, _ := strings.Cut(string(text), " ")
+	return minute
 }
 
 func (r *benchResult) add(stage benchStage, m measurement) {
@@ -164,7 +172,11 @@ func (r *benchResult) print(p *program, asJSON bool) error {
 		return out.json(r)
 	}
 	out.printf("%d events of %d targets in %d partitions, %d bytes each; batches of %d", r.Events, r.Targets, r.Partitions, r.ValueBytes, r.Batch)
-	out.printf("%s, %s, %s, %s", count(r.CPUs, "core"), printable(r.CPUModel), r.Platform, r.Go)
+	machine := fmt.Sprintf("%s, %s, %s, %s", count(r.CPUs, "core"), printable(r.CPUModel), r.Platform, r.Go)
+	if r.Load != "" {
+		machine += ", load average before " + r.Load
+	}
+	out.printf("%s", machine)
 	out.printf("PostgreSQL %s%s: fsync %s, synchronous_commit %s, shared_buffers %s; Kafka%s", printable(r.PostgresVersion), where(r.PostgresEmbedded),
 		printable(r.Fsync), printable(r.SynchronousCommit), printable(r.SharedBuffers), where(r.KafkaEmbedded))
 	several := len(r.Stages[0].Runs) > 1

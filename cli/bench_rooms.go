@@ -78,8 +78,8 @@ func (r *stageRun) newDecoder() *schemas.Decoder {
 
 func decodeRows(ctx context.Context, decoder *schemas.Decoder, records []*kgo.Record) ([]db.CopyChecksParams, error) {
 	rows := make([]db.CopyChecksParams, len(records))
+	var e event.CheckCompleted
 	for i, record := range records {
-		var e event.CheckCompleted
 		if err := decoder.Decode(ctx, record.Value, &e); err != nil {
 			return nil, err
 		}
@@ -178,6 +178,7 @@ func (r *stageRun) consumeAndCopy(ctx context.Context) (count int64, err error) 
 
 // process runs a processor until it is told to stop, and tells of each batch.
 func (r *stageRun) process(ctx context.Context) (count int64, err error) {
+	limitMemory(r.p.Env) // as the command does
 	pool, err := openSchema(ctx, r.s.pool, r.order.Names.Tables)
 	if err != nil {
 		return 0, err
@@ -185,7 +186,8 @@ func (r *stageRun) process(ctx context.Context) (count int64, err error) {
 	defer pool.Close()
 	kafka := append(slices.Clone(r.s.kafka), kgo.WithHooks(r.meter), kgo.HeartbeatInterval(benchHeartbeat))
 	worker, err := processor.New(processor.Config{
-		Topic: r.order.Names.Topic, DeadTopic: r.order.Names.Dead, Group: r.order.Group,
+		Topic: r.order.Names.Topic, TargetsTopic: r.order.Names.Targets, TransitionsTopic: r.order.Names.Transitions,
+		DeadTopic: r.order.Names.Dead, Group: r.order.Group, AutoRegister: true,
 		BatchRecords: r.p.config.Processor.BatchRecords,
 		Retention:    r.p.config.Processor.Retention,
 		StopTimeout:  r.p.config.Processor.StopTimeout,

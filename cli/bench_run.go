@@ -24,6 +24,9 @@ const (
 	stageTwo        = "two"
 )
 
+// benchStopTimeout is how long a stage's process may take to stop, which is longer than a processor takes.
+const benchStopTimeout = 20 * time.Second
+
 // benchStage is one thing to measure.
 type benchStage struct {
 	// Name is for flags and JSON, Text for people.
@@ -259,15 +262,18 @@ func (b *bench) runProcess(ctx context.Context, order stageOrder, stop <-chan st
 		select {
 		case <-stop:
 		case <-ctx.Done():
+			defer time.AfterFunc(benchStopTimeout, func() { _ = cmd.Process.Kill() }).Stop()
 		case <-done:
 		}
 		_ = in.Close()
+		<-done
 	}()
 	if err = json.NewEncoder(in).Encode(order); err == nil {
 		err = readLines(out, tell)
 	}
+	waitErr := cmd.Wait()
 	close(done)
-	if waitErr := cmd.Wait(); err == nil {
+	if err == nil {
 		err = waitErr
 	}
 	if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,8 +25,9 @@ const benchRemoveTimeout = 30 * time.Second
 
 // benchNames are what a measurement has of its own in services that others use.
 type benchNames struct {
-	// Topic has the events, Dead what can't be applied; Group and what begins with it are consumer groups.
-	Topic, Dead, Group string
+	// Topic has the events; Targets, Transitions and Dead are the processor's others. Group and what begins with it are
+	// consumer groups.
+	Topic, Targets, Transitions, Dead, Group string
 	// Tables is the database schema of the processor's tables, Plain the one with a table of checks that has no partitions.
 	Tables, Plain string
 }
@@ -33,10 +35,13 @@ type benchNames struct {
 func newBenchNames() benchNames {
 	own := strings.ToLower(rand.Text()[:10])
 	return benchNames{
-		Topic: "webcheck.bench-" + own + ".checks", Dead: "webcheck.bench-" + own + ".dead", Group: "webcheck-bench-" + own,
+		Topic: "webcheck.bench-" + own + ".checks", Targets: "webcheck.bench-" + own + ".targets",
+		Transitions: "webcheck.bench-" + own + ".transitions", Dead: "webcheck.bench-" + own + ".dead", Group: "webcheck-bench-" + own,
 		Tables: "webcheck_bench_" + own, Plain: "webcheck_bench_" + own + "_plain",
 	}
 }
+
+func (n benchNames) topics() []string { return []string{n.Topic, n.Targets, n.Transitions, n.Dead} }
 
 // openSchema returns a pool for the database of pool, whose tables are those of one schema.
 func openSchema(ctx context.Context, pool *pgxpool.Pool, schema string) (*pgxpool.Pool, error) {
@@ -58,7 +63,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	defer client.Close()
 	want, admin := b.p.config.Kafka.Topics, kadm.NewClient(client)
-	for _, name := range []string{b.names.Topic, b.names.Dead} {
+	for _, name := range b.names.topics() {
 		if _, err = admin.CreateTopic(ctx, int32(want.Partitions), int16(want.Replication), nil, name); err == nil {
 			err = b.p.awaitTopic(ctx, client, name)
 		}
@@ -118,7 +123,7 @@ func (b *bench) exec(ctx context.Context, format string, names ...pgx.Identifier
 func (b *bench) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), benchRemoveTimeout)
 	defer cancel()
-	err := errors.Join(b.removeTopics(ctx), b.removeSubject(ctx),
+	err := errors.Join(b.removeTopics(ctx), b.removeSubjects(ctx),
 		b.exec(ctx, "DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{b.names.Plain}),
 		b.exec(ctx, "DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{b.names.Tables}))
 	if err != nil {
@@ -140,7 +145,7 @@ func (b *bench) removeTopics(ctx context.Context) error {
 			err = errors.Join(err, group.Err)
 		}
 	}
-	topics, topicsErr := admin.DeleteTopics(ctx, b.names.Topic, b.names.Dead)
+	topics, topicsErr := admin.DeleteTopics(ctx, b.names.topics()...)
 	err = errors.Join(err, topicsErr)
 	for _, topic := range topics {
 		if !errors.Is(topic.Err, kerr.UnknownTopicOrPartition) {
@@ -150,15 +155,23 @@ func (b *bench) removeTopics(ctx context.Context) error {
 	return err
 }
 
-// removeSubject deletes the subject for good, which takes two calls.
-func (b *bench) removeSubject(ctx context.Context) error {
+// removeSubjects deletes the subjects for good, which takes two calls each. That of transitions is there when a processor has told
+// one.
+func (b *bench) removeSubjects(ctx context.Context) error {
 	if !b.registered {
 		return nil
 	}
-	subject := schemas.Subject(b.names.Topic)
-	for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
-		if _, err := b.s.client.DeleteSubject(ctx, subject, how); err != nil {
-			return fmt.Errorf("deleting subject %q: %w", subject, err)
+	for _, topic := range []string{b.names.Topic, b.names.Transitions} {
+		subject := schemas.Subject(topic)
+		for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
+			_, err := b.s.client.DeleteSubject(ctx, subject, how)
+			var answer *sr.ResponseError
+			if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && topic == b.names.Transitions {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("deleting subject %q: %w", subject, err)
+			}
 		}
 	}
 	return nil

@@ -53,6 +53,7 @@ func (r *reader) batch(ctx context.Context, records []*kgo.Record, next map[int3
 		rows:     make([]db.CopyChecksParams, 0, len(records)),
 		advances: make(map[int32]advance),
 	}
+	var e event.CheckCompleted // one for all: each would be an allocation
 	for _, record := range records {
 		expected, owned := next[record.Partition]
 		if a, begun := b.advances[record.Partition]; begun {
@@ -61,7 +62,7 @@ func (r *reader) batch(ctx context.Context, records []*kgo.Record, next map[int3
 		if !owned || record.Offset < expected {
 			continue
 		}
-		if err := r.add(ctx, b, record); err != nil {
+		if err := r.add(ctx, b, record, &e); err != nil {
 			return nil, fmt.Errorf("decoding %v: %w", positionOf(record), err)
 		}
 		b.advances[record.Partition] = advance{expected: next[record.Partition], next: record.Offset + 1}
@@ -70,14 +71,14 @@ func (r *reader) batch(ctx context.Context, records []*kgo.Record, next map[int3
 	return b, nil
 }
 
-func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
-	var e event.CheckCompleted
-	err := r.decoder.Decode(ctx, record.Value, &e)
+// add decodes one record into e, and copies it from there.
+func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record, e *event.CheckCompleted) error {
+	err := r.decoder.Decode(ctx, record.Value, e)
 	if err != nil && !errors.Is(err, schemas.ErrUndecodable) {
 		return err
 	}
 	if err == nil {
-		err = cmp.Or(schemas.CheckEventID(&e), r.accepts(e.Slot), checkText(&e))
+		err = cmp.Or(schemas.CheckEventID(e), r.accepts(e.Slot), checkText(e))
 	}
 	if r.replayed && errors.Is(err, errTooOld) {
 		b.tooOld++
@@ -88,7 +89,7 @@ func (r *reader) add(ctx context.Context, b *batch, record *kgo.Record) error {
 		return nil
 	}
 	b.records = append(b.records, record)
-	b.rows = append(b.rows, row(e))
+	b.rows = append(b.rows, row(*e))
 	return nil
 }
 
@@ -104,11 +105,19 @@ func (b *batch) sort() {
 		return
 	}
 	slices.SortStableFunc(order, byID)
-	rows, records := make([]db.CopyChecksParams, len(order)), make([]*kgo.Record, len(order))
-	for to, from := range order {
-		rows[to], records[to] = b.rows[from], b.records[from]
+	for start := range order { // in place, one cycle of the permutation after the other: a batch is large
+		row, record := b.rows[start], b.records[start]
+		for to := start; ; {
+			from := int(order[to])
+			order[to] = int32(to)
+			if from == start {
+				b.rows[to], b.records[to] = row, record
+				break
+			}
+			b.rows[to], b.records[to] = b.rows[from], b.records[from]
+			to = from
+		}
 	}
-	b.rows, b.records = rows, records
 }
 
 // partitions lists the partitions that the batch moves on, in the one order in which every processor locks them.

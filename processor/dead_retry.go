@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/gen/db"
+	"webcheck/gen/event"
 	"webcheck/schemas"
 )
 
@@ -163,12 +164,13 @@ func (r *retry) decode(ctx context.Context, page []Position) (*batch, error) {
 		return nil, fmt.Errorf("reading dead letters: %w", err)
 	}
 	b := &batch{topic: r.cfg.Topic}
+	var e event.CheckCompleted
 	for _, row := range rows {
 		record := &kgo.Record{
 			Topic: row.Topic, Partition: row.Partition, Offset: row.RecordOffset, Timestamp: time.UnixMilli(row.TimestampMs),
 			Key: row.Key, Value: row.Value, // the headers stay in the letter, and no rule looks at them
 		}
-		if err := r.reader.add(ctx, b, record); err != nil {
+		if err := r.reader.add(ctx, b, record, &e); err != nil {
 			return nil, fmt.Errorf("decoding %v: %w", positionOf(record), err)
 		}
 	}

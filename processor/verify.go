@@ -63,6 +63,9 @@ type verifier struct {
 // 44 bytes an event on the disk; in memory 4 KiB for each hour of slots that the log has, and 48 bytes for each event of the
 // fullest hour.
 //
+// Of two events of one id that began at the same microsecond, both measured or both missed, either may be the row: which of them
+// the rule keeps is not looked into.
+//
 // An error means that the verification was not finished; what it finds is in the report.
 func Verify(ctx context.Context, cfg VerifyConfig) (Report, error) {
 	if err := cfg.check(); err != nil {

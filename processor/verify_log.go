@@ -202,13 +202,13 @@ func (v *verifier) readSome(ctx context.Context, client *kgo.Client) (done int, 
 			return 0, fmt.Errorf("reading %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
 		}
 	}
-	read := new(batch)
+	read, e := new(batch), new(event.CheckCompleted)
 	for _, record := range fetches.Records() {
 		p := v.log.partitions[record.Partition]
 		if p.next >= p.end {
 			continue // more than there was at the beginning
 		}
-		if err := v.take(ctx, read, p, record); err != nil {
+		if err := v.take(ctx, read, p, record, e); err != nil {
 			return 0, err
 		}
 		if p.next = record.Offset + 1; p.next >= p.end {
@@ -219,8 +219,8 @@ func (v *verifier) readSome(ctx context.Context, client *kgo.Client) (done int, 
 	return done, v.keep(ctx, read)
 }
 
-// take decodes a record.
-func (v *verifier) take(ctx context.Context, read *batch, p *verifiedPartition, record *kgo.Record) error {
+// take decodes a record by way of e.
+func (v *verifier) take(ctx context.Context, read *batch, p *verifiedPartition, record *kgo.Record, e *event.CheckCompleted) error {
 	if record.Offset >= p.end || record.Attrs.IsControl() {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (v *verifier) take(ctx context.Context, read *batch, p *verifiedPartition, 
 	if p.waits(record.Offset) && p.waitingSince.IsZero() {
 		p.waitingSince = record.Timestamp
 	}
-	if err := v.reader.add(ctx, read, record); err != nil {
+	if err := v.reader.add(ctx, read, record, e); err != nil {
 		return fmt.Errorf("decoding %v: %w", positionOf(record), err)
 	}
 	return nil

@@ -23,7 +23,8 @@
 //
 //   - it never parses into the process-wide schema cache: every parse has a cache of its own;
 //   - it never sees a schema outside the profile: [ParseSchema] refuses recursion, arrays and maps, where the faults are;
-//   - it never sees bytes that a walk of our own over the writer's schema has not accepted to the last one;
+//   - it never sees bytes that a walk of our own over the writer's schema has not accepted to the last one, and none at all of
+//     a value that was written with this build's own schema, which is decoded directly;
 //   - its limits are set, its default configuration is never used, and its caches die with the schema they belong to;
 //   - one compatibility checker answers one question: a shared one repeats its first answer, because its cache does not
 //     look at defaults.

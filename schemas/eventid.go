@@ -27,18 +27,22 @@ const maxEventMillis = 1<<48 - 1
 // make the same id, and ids sort by slot. A slot before 1970 or after the year 10889 has no id of its own;
 // [CheckEventID] refuses it.
 func EventID(targetID, location string, slot time.Time) string {
-	return slotID(eventIDDomain, slot, targetID, location)
+	text := slotID(eventIDDomain, slot, targetID, location)
+	return string(text[:])
 }
 
 // TransitionID returns the id of the one transition of a target from a state to another that a check of slot can cause. It is
 // made like [EventID], with from and to, which are symbols of event.TargetState, in the location's place.
 func TransitionID(targetID, from, to string, slot time.Time) string {
-	return slotID(transitionIDDomain, slot, targetID, from, to)
+	text := slotID(transitionIDDomain, slot, targetID, from, to)
+	return string(text[:])
 }
 
-// slotID makes a UUIDv7 of slot's milliseconds and a hash over domain and parts, each part preceded by its length.
-func slotID(domain string, slot time.Time, parts ...string) string {
-	input := append(make([]byte, 0, 128), domain...)
+// slotID makes a UUIDv7 of slot's milliseconds and a hash over domain and parts, each part preceded by its length. It does not
+// allocate for parts of usual lengths.
+func slotID(domain string, slot time.Time, parts ...string) [36]byte {
+	var space [192]byte
+	input := append(space[:0], domain...)
 	for _, part := range parts {
 		input = binary.BigEndian.AppendUint32(input, uint32(len(part)))
 		input = append(input, part...)
@@ -54,15 +58,14 @@ func slotID(domain string, slot time.Time, parts ...string) string {
 }
 
 // formatUUID writes id in the canonical 8-4-4-4-12 form.
-func formatUUID(id [16]byte) string {
-	var text [36]byte
+func formatUUID(id [16]byte) (text [36]byte) {
 	hex.Encode(text[0:8], id[0:4])
 	hex.Encode(text[9:13], id[4:6])
 	hex.Encode(text[14:18], id[6:8])
 	hex.Encode(text[19:23], id[8:10])
 	hex.Encode(text[24:36], id[10:16])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	return string(text[:])
+	return text
 }
 
 // CheckEventID reports why e cannot be the event of its slot: no target, no location, a slot that is not in whole
@@ -80,7 +83,7 @@ func CheckEventID(e *event.CheckCompleted) error {
 	case !time.UnixMilli(millis).Equal(e.Slot):
 		return fmt.Errorf("checking event %q: slot %s is not in whole milliseconds", e.EventID, e.Slot)
 	}
-	if want := EventID(e.TargetID, e.Location, e.Slot); e.EventID != want {
+	if want := slotID(eventIDDomain, e.Slot, e.TargetID, e.Location); e.EventID != string(want[:]) {
 		return fmt.Errorf("checking event %q: target %q, location %q and slot %s make the id %q",
 			e.EventID, e.TargetID, e.Location, e.Slot.UTC().Format(time.RFC3339Nano), want)
 	}

@@ -108,7 +108,10 @@ func randomSchema(rnd *rand.Rand) (string, []func(*rand.Rand) []byte) {
 		{`"double"`, func(r *rand.Rand) []byte { return binary.LittleEndian.AppendUint64(nil, r.Uint64()) }},
 		{`"bytes"`, func(r *rand.Rand) []byte { return text(strings.Repeat("\xfe", r.IntN(200))) }},
 		{`"string"`, func(r *rand.Rand) []byte { return text(strings.Repeat("ä", r.IntN(100))) }},
-		{`{"type":"string","logicalType":"uuid"}`, func(r *rand.Rand) []byte { return text(formatUUID([16]byte{byte(r.Uint32()), 3: byte(r.Uint32())})) }},
+		{`{"type":"string","logicalType":"uuid"}`, func(r *rand.Rand) []byte {
+			id := formatUUID([16]byte{byte(r.Uint32()), 3: byte(r.Uint32())})
+			return text(string(id[:]))
+		}},
 		{`{"type":"int","logicalType":"date"}`, func(r *rand.Rand) []byte { return number(r.Int64N(2e6)) }},
 		{`{"type":"long","logicalType":"timestamp-micros"}`, func(r *rand.Rand) []byte { return number(r.Int64N(2e17)) }},
 		{`{"type":"long","logicalType":"timestamp-millis"}`, func(r *rand.Rand) []byte { return number(r.Int64N(2e14)) }},

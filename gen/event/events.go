@@ -3,7 +3,7 @@
 // Package event is the vocabulary of webcheck in flight: one struct an Avro record of schemas/events, with a field for
 // each of its fields, in its order and of its width.
 //
-// The structs hold data and nothing else. They carry no encoder: package schemas is the only way from and to bytes.
+// The structs hold data and say where it is, nothing else. They carry no encoder: package schemas is the only way from and to bytes.
 // Enum types are aliases of string, so that a struct of this package converts to the row of package db that has the
 // same columns, and stops compiling when it has not.
 package event
@@ -126,6 +126,38 @@ type CheckCompleted struct {
 	Prober string `avro:"prober"`
 }
 
+// Pointers returns where the fields of e are, in their order.
+func (e *CheckCompleted) Pointers() [26]any {
+	return [...]any{
+		&e.EventID,
+		&e.TargetID,
+		&e.Location,
+		&e.Slot,
+		&e.StartedAt,
+		&e.Outcome,
+		&e.Failure,
+		&e.FailureText,
+		&e.Assertion,
+		&e.AssertionValue,
+		&e.Attempts,
+		&e.StatusCode,
+		&e.RemoteAddress,
+		&e.HTTPVersion,
+		&e.DNSUs,
+		&e.ConnectUs,
+		&e.TLSUs,
+		&e.FirstByteUs,
+		&e.TransferUs,
+		&e.TotalUs,
+		&e.BodyBytes,
+		&e.BodyTruncated,
+		&e.RegexMatched,
+		&e.CertificateExpiresAt,
+		&e.DefinitionVersion,
+		&e.Prober,
+	}
+}
+
 // TargetDefined is the definition of a target from now on: how it is checked, and by which rules its state follows from the checks.
 type TargetDefined struct {
 	// Slug of the target; also the record's key.
@@ -160,6 +192,27 @@ type TargetDefined struct {
 	Definition string `avro:"definition"`
 }
 
+// Pointers returns where the fields of e are, in their order.
+func (e *TargetDefined) Pointers() [15]any {
+	return [...]any{
+		&e.TargetID,
+		&e.DefinitionVersion,
+		&e.DefinedAt,
+		&e.URL,
+		&e.IntervalMs,
+		&e.TimeoutMs,
+		&e.DownAfter,
+		&e.DownOf,
+		&e.UpAfter,
+		&e.UpOf,
+		&e.Quorum,
+		&e.FlapTransitions,
+		&e.FlapWindowS,
+		&e.SilentAfter,
+		&e.Definition,
+	}
+}
+
 // TargetTransitioned is a change of a target's state over all its locations, with the check that caused it.
 type TargetTransitioned struct {
 	// UUIDv7 made of the slot's time and a hash of target, from and to; the same transition always has the same id.
@@ -192,4 +245,25 @@ type TargetTransitioned struct {
 	Kind TransitionKind `avro:"kind"`
 	// Slot with which the incident began that this transition opens or closes; null when it does neither.
 	IncidentOpenedAt *time.Time `avro:"incident_opened_at"`
+}
+
+// Pointers returns where the fields of e are, in their order.
+func (e *TargetTransitioned) Pointers() [15]any {
+	return [...]any{
+		&e.EventID,
+		&e.TargetID,
+		&e.DefinitionVersion,
+		&e.Slot,
+		&e.From,
+		&e.To,
+		&e.CauseEventID,
+		&e.CauseLocation,
+		&e.Failure,
+		&e.FailureText,
+		&e.Flapping,
+		&e.LocationsDown,
+		&e.LocationsReporting,
+		&e.Kind,
+		&e.IncidentOpenedAt,
+	}
 }
