@@ -35,17 +35,13 @@ func repeats(rows []db.CopyChecksParams) bool {
 func newChecks(rows []db.CopyChecksParams, records []*kgo.Record) []change {
 	changes := make([]change, len(rows))
 	for i := range rows {
-		changes[i] = newCheck(&rows[i], isLate(&rows[i], records[i]))
+		row := &rows[i]
+		changes[i] = change{
+			target: row.TargetID, location: row.Location,
+			observation: observe(row.Slot, row.Outcome, row.TotalUs, row.DefinitionVersion), late: isLate(row, records[i]),
+		}
 	}
 	return changes
-}
-
-func newCheck(row *db.CopyChecksParams, late bool) change {
-	return change{
-		target: row.TargetID, location: row.Location,
-		observation: observe(row.Slot, row.Outcome, row.TotalUs, row.DefinitionVersion),
-		late:        late,
-	}
 }
 
 // mergedChecks gives the rows that a merge has written. Of several events with one id any that came in time makes it news.

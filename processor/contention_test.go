@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -131,7 +132,7 @@ func TestADefinitionThatWasNotStoredLeavesNoRulesBehind(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	cfg := l.pool.Config()
-	cfg.ConnConfig.Tracer = &onStatement{text: "UpsertStrips", do: cancel}
+	cfg.ConnConfig.Tracer = before("UpsertStrips", func(context.Context, *pgx.Conn) { cancel() })
 	s := newStore((&pipeline{t: t, pool: l.pool}).poolLike(func(like *pgxpool.Config) { like.ConnConfig.Tracer = cfg.ConnConfig.Tracer }))
 	if _, err := s.define(ctx, []event.TargetDefined{d}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want it cancelled", err)

@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,13 +78,58 @@ func newEvents(n int) []event.CheckCompleted {
 	return events
 }
 
+// statements is a tracer that is called ahead of each thing that is sent to PostgreSQL: a query, the first one of a batch, or what is
+// prepared, as a COPY is.
+type statements func(ctx context.Context, conn *pgx.Conn, sql string)
+
+// TraceQueryStart is part of pgx.QueryTracer.
+func (s statements) TraceQueryStart(ctx context.Context, conn *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	s(ctx, conn, d.SQL)
+	return ctx
+}
+
+// TraceBatchStart is part of pgx.BatchTracer.
+func (s statements) TraceBatchStart(ctx context.Context, conn *pgx.Conn, d pgx.TraceBatchStartData) context.Context {
+	if len(d.Batch.QueuedQueries) > 0 {
+		s(ctx, conn, d.Batch.QueuedQueries[0].SQL)
+	}
+	return ctx
+}
+
+// TracePrepareStart is part of pgx.PrepareTracer.
+func (s statements) TracePrepareStart(ctx context.Context, conn *pgx.Conn, d pgx.TracePrepareStartData) context.Context {
+	s(ctx, conn, d.SQL)
+	return ctx
+}
+
+func (statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+func (statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+func (statements) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndData) {}
+
+// before gives a tracer that calls do ahead of each statement that has a text.
+func before(text string, do func(ctx context.Context, conn *pgx.Conn)) statements {
+	return func(ctx context.Context, conn *pgx.Conn, sql string) {
+		if strings.Contains(sql, text) {
+			do(ctx, conn)
+		}
+	}
+}
+
 // tracer cancels a context at a chosen statement.
-var tracer = new(statementTracer)
+var tracer = newStatementTracer()
 
 type statementTracer struct {
+	statements
 	mu     sync.Mutex
 	left   int
 	cancel context.CancelFunc
+}
+
+func newStatementTracer() *statementTracer {
+	s := new(statementTracer)
+	s.statements = func(context.Context, *pgx.Conn, string) { s.count() }
+	return s
 }
 
 // cancelAfter arms the tracer for the statement that follows n others; a nil cancel disarms it.
@@ -103,17 +149,3 @@ func (s *statementTracer) count() {
 		s.cancel()
 	}
 }
-
-func (s *statementTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	s.count()
-	return ctx
-}
-
-func (s *statementTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (s *statementTracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	s.count()
-	return ctx
-}
-
-func (s *statementTracer) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}

@@ -38,7 +38,7 @@ func newMetrics(registry prometheus.Registerer, others ...prometheus.Collector) 
 		// From a single event to the largest batch that is of use, 1 to 65536.
 		batchRecords: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "batch_records",
 			Help: "Records that a committed batch took from the log.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
-		// From half a millisecond to more than a batch may take, which is 30 s.
+		// From half a millisecond to more than a batch may take, which is 20 s.
 		phaseSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "batch_phase_seconds",
 			Help: "Time of each phase of a committed batch; poll includes waiting for records.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"phase"}),
 		records:       newCounter("records_total", "Records taken from the log and committed."),

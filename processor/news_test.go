@@ -59,7 +59,7 @@ func (p *pipeline) defineTarget(d event.TargetDefined) {
 	p.produceRecords(&kgo.Record{Topic: p.targets, Key: []byte(d.TargetID), Value: value})
 }
 
-// recent gives a target's checks of the last minutes, a minute apart, with the given outcomes.
+// recentEvents gives a target's checks of the last minutes, a minute apart, with the given outcomes.
 func recentEvents(target string, outcomes ...event.Outcome) []event.CheckCompleted {
 	first := time.Now().UTC().Truncate(time.Minute).Add(-time.Duration(len(outcomes)) * time.Minute)
 	var events []event.CheckCompleted

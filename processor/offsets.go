@@ -34,7 +34,8 @@ func (o *offsets) next(ctx context.Context, kafka *kadm.Client, partitions []int
 	if err != nil {
 		return nil, fmt.Errorf("reading stored offsets: %w", err)
 	}
-	ranges, err := o.ranges(ctx, kafka, partitions)
+	lister := &lister{topic: o.topic, kafka: kafka}
+	ranges, err := lister.ranges(ctx, partitions, kafka.ListEndOffsets)
 	if err != nil {
 		return nil, err
 	}
@@ -54,32 +55,6 @@ func (o *offsets) next(ctx context.Context, kafka *kadm.Client, partitions []int
 		next[p] = ranges[p].start
 	}
 	return next, nil
-}
-
-func (o *offsets) ranges(ctx context.Context, kafka *kadm.Client, partitions []int32) (map[int32]logRange, error) {
-	starts, err := kafka.ListStartOffsets(ctx, o.topic)
-	if err != nil {
-		return nil, fmt.Errorf("listing the start of %s: %w", o.topic, err)
-	}
-	ends, err := kafka.ListEndOffsets(ctx, o.topic)
-	if err != nil {
-		return nil, fmt.Errorf("listing the end of %s: %w", o.topic, err)
-	}
-	ranges := make(map[int32]logRange, len(partitions))
-	for _, p := range partitions {
-		start, _ := starts.Lookup(o.topic, p)
-		end, _ := ends.Lookup(o.topic, p)
-		for _, listed := range []kadm.ListedOffset{start, end} {
-			if listed.Topic == "" {
-				return nil, fmt.Errorf("listing offsets: Kafka says nothing of %s/%d", o.topic, p)
-			}
-			if listed.Err != nil {
-				return nil, fmt.Errorf("listing offsets of %s/%d: %w", o.topic, p, listed.Err)
-			}
-		}
-		ranges[p] = logRange{start: start.Offset, end: end.Offset}
-	}
-	return ranges, nil
 }
 
 // resume compares a stored offset with the log.

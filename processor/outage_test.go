@@ -13,14 +13,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// gate is a TCP relay on loopback that can be shut: connections are cut, and new ones are closed at once.
+// gate is a TCP relay on loopback that can be shut: connections are cut, and new ones are closed at once. It can also cut all
+// connections, and stay open, when so many bytes have gone to the server.
 type gate struct {
 	listener net.Listener
 	target   string
 	shut     atomic.Bool
+	left     atomic.Int64 // bytes to the server until the cut; below 0 there is none
+	passed   atomic.Int64 // bytes that have gone to the server
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -34,6 +38,7 @@ func newGate(t *testing.T, target string) *gate {
 		t.Fatal(err)
 	}
 	g := &gate{listener: listener, target: target, conns: make(map[net.Conn]bool)}
+	g.left.Store(-1)
 	g.wg.Go(g.serve)
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -49,12 +54,42 @@ func (g *gate) open()        { g.shut.Store(false) }
 // close shuts the gate and cuts what goes through it.
 func (g *gate) close() {
 	g.shut.Store(true)
+	g.cut()
+}
+
+// cut cuts what goes through the gate and leaves it open.
+func (g *gate) cut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for c := range g.conns {
 		_ = c.Close()
 	}
 	clear(g.conns)
+}
+
+// cutAfter cuts, once, when n more bytes have gone to the server; a negative n takes it back.
+func (g *gate) cutAfter(n int64) { g.left.Store(n) }
+
+// toServer counts what goes to the server.
+type toServer struct {
+	io.Writer
+	gate *gate
+}
+
+// Write passes on what may still pass.
+func (w toServer) Write(p []byte) (int, error) {
+	w.gate.passed.Add(int64(len(p)))
+	left := w.gate.left.Load()
+	if left < 0 {
+		return w.Writer.Write(p)
+	}
+	n, err := w.Writer.Write(p[:min(int64(len(p)), left)])
+	if w.gate.left.Add(-int64(len(p))) >= 0 {
+		return n, err
+	}
+	w.gate.left.Store(-1)
+	w.gate.cut()
+	return n, io.ErrShortWrite
 }
 
 func (g *gate) serve() {
@@ -68,12 +103,12 @@ func (g *gate) serve() {
 			_ = in.Close()
 			continue
 		}
-		relay := func(to, from net.Conn) {
+		relay := func(to io.Writer, from io.Reader) {
 			_, _ = io.Copy(to, from)
-			_, _ = to.Close(), from.Close()
+			_, _ = in.Close(), out.Close()
 		}
 		g.wg.Go(func() { relay(in, out) })
-		g.wg.Go(func() { relay(out, in) })
+		g.wg.Go(func() { relay(toServer{out, g}, in) })
 	}
 }
 
@@ -116,15 +151,21 @@ func (p *pipeline) checkSaidOnce(doing string) {
 	}
 }
 
-func TestAnAbsentPostgreSQLIsWaitedOut(t *testing.T) {
-	p := newPipeline(t, 2)
-	u, err := url.Parse(p.postgres)
+// gated gives a pool whose connections to a database go through a gate.
+func gated(t *testing.T, database string) (*gate, *pgxpool.Pool) {
+	t.Helper()
+	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := newGate(t, u.Host)
 	u.Host = g.addr()
-	pool := connect(t, u.String())
+	return g, connect(t, u.String())
+}
+
+func TestAnAbsentPostgreSQLIsWaitedOut(t *testing.T) {
+	p := newPipeline(t, 2)
+	g, pool := gated(t, p.postgres)
 	events := newEvents(600)
 	p.produce(2, events[:300]...)
 	r := p.start(func(c *Config) { c.Pool, c.BatchRecords = pool, 50 })

@@ -41,9 +41,14 @@ type pipeline struct {
 
 func newPipeline(t *testing.T, partitions int32) *pipeline {
 	t.Helper()
-	kafka := testservices.Kafka(t)
+	return newPipelineOn(t, testservices.Kafka(t), testservices.Postgres(t).URL, partitions)
+}
+
+// newPipelineOn is newPipeline on a Kafka and an empty database of the test's own.
+func newPipelineOn(t *testing.T, kafka *testservices.KafkaService, postgres string, partitions int32) *pipeline {
+	t.Helper()
 	p := &pipeline{
-		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: testservices.Postgres(t).URL,
+		t: t, kafka: kafka, registry: testservices.Registry(t).URL, postgres: postgres,
 		topic: kafka.Topic(t, "checks", partitions), dead: kafka.Topic(t, "dead", 1),
 		targets: kafka.Topic(t, "targets", 1), transitions: kafka.Topic(t, "transitions", 1), logs: new(logLines),
 	}
@@ -51,11 +56,7 @@ func newPipeline(t *testing.T, partitions int32) *pipeline {
 	if _, err := Migrate(t.Context(), p.pool); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if p.client, err = kgo.NewClient(append(kafka.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.client.Close)
+	p.reconnect()
 	schema := schemas.CheckCompleted(p.topic)
 	id, err := p.schemas().Register(t.Context(), schema)
 	if err != nil {
@@ -63,6 +64,17 @@ func newPipeline(t *testing.T, partitions int32) *pipeline {
 	}
 	p.encoder = schemas.NewEncoder(schema, id)
 	return p
+}
+
+// reconnect gives the pipeline a Kafka client of its own, which asks for the partitions that there are now.
+func (p *pipeline) reconnect() {
+	p.t.Helper()
+	client, err := kgo.NewClient(append(p.kafka.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(client.Close)
+	p.client = client
 }
 
 // schemas gives a registry client that leaves no connection open behind it.
@@ -118,7 +130,8 @@ type running struct {
 // start runs a processor; change, which may be nil, adapts its configuration. It is stopped at the test's end.
 func (p *pipeline) start(change func(*Config)) *running {
 	p.t.Helper()
-	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1000)}
+	// Room for every batch of any test: one that does not await them must not hold the processor up.
+	r := &running{t: p.t, done: make(chan error, 1), batches: make(chan Tally, 1<<16)}
 	cfg := Config{
 		Topic: p.topic, DeadTopic: p.dead, TargetsTopic: p.targets, TransitionsTopic: p.transitions, AutoRegister: true, Group: p.topic, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool,
 		Logger: slog.New(p.logs), OnBatch: func(tally Tally) { r.batches <- tally },
@@ -231,6 +244,13 @@ func (l *logLines) Handle(_ context.Context, r slog.Record) error {
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 	return nil
+}
+
+// forget drops what has been logged.
+func (l *logLines) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
 }
 
 // with lists the lines that have all of parts.

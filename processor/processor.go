@@ -38,9 +38,12 @@ const (
 
 // Limits that are not for configuring.
 const (
-	// batchTimeout is half of the group's rebalance timeout (60 s), so that a batch that hangs is given up before its
-	// member is put out of the group.
-	batchTimeout = 30 * time.Second
+	// rebalanceTimeout is how long the group waits for a member that is asked to give partitions back, before it puts it out.
+	// It is Kafka's default.
+	rebalanceTimeout = 60 * time.Second
+	// batchTimeout is a third of it: a rebalance that begins while one batch is decoded waits for that and then for its
+	// writing, and both may hang.
+	batchTimeout = rebalanceTimeout / 3
 	// sessionTimeout is how long the partitions of a processor that died stay without one. Kafka's default of 45 s is for
 	// consumers with long stops; ours sends a heartbeat every 3 s from a goroutine of its own.
 	sessionTimeout = 12 * time.Second

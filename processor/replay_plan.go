@@ -80,7 +80,7 @@ func (p *Processor) plan(ctx context.Context, q ReplayQuestion) (ReplayPlan, err
 	for _, row := range stored {
 		processed[row.Partition] = row.NextOffset
 	}
-	log, err := lister.ranges(ctx, partitions)
+	log, err := lister.readable(ctx, partitions)
 	if err != nil {
 		return ReplayPlan{}, err
 	}
@@ -154,13 +154,18 @@ func (l *lister) partitions(ctx context.Context, asked []int32) ([]int32, error)
 	return asked, nil
 }
 
-// ranges gives what can be read: the end is that of the last transaction that has ended, or a reader would wait for it.
-func (l *lister) ranges(ctx context.Context, partitions []int32) (map[int32]logRange, error) {
+// readable gives what can be read: the end is that of the last transaction that has ended, or a reader would wait for it.
+func (l *lister) readable(ctx context.Context, partitions []int32) (map[int32]logRange, error) {
+	return l.ranges(ctx, partitions, l.kafka.ListCommittedOffsets)
+}
+
+// ranges gives what the log has of partitions, up to the ends that listEnds gives.
+func (l *lister) ranges(ctx context.Context, partitions []int32, listEnds func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[int32]logRange, error) {
 	starts, err := l.list(partitions)(l.kafka.ListStartOffsets(ctx, l.topic))
 	if err != nil {
 		return nil, err
 	}
-	ends, err := l.list(partitions)(l.kafka.ListCommittedOffsets(ctx, l.topic))
+	ends, err := l.list(partitions)(listEnds(ctx, l.topic))
 	if err != nil {
 		return nil, err
 	}

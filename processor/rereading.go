@@ -86,7 +86,7 @@ func (r *rereading) begin(ctx context.Context) (map[int32]span, error) {
 // compare steps over what has expired from the log meanwhile, and says how much that was.
 func (r *rereading) compare(ctx context.Context, kafka *kadm.Client, left map[int32]span) error {
 	partitions := slices.Sorted(maps.Keys(left))
-	log, err := (&lister{topic: r.cfg.Topic, kafka: kafka}).ranges(ctx, partitions)
+	log, err := (&lister{topic: r.cfg.Topic, kafka: kafka}).readable(ctx, partitions)
 	if err != nil {
 		return err
 	}
@@ -188,11 +188,7 @@ func (r *rereading) options(left map[int32]span) []kgo.Opt {
 
 // handle writes what a poll brought, before what it says of trouble. It goes on for StopTimeout after ctx has ended.
 func (r *rereading) handle(ctx context.Context, fetches kgo.Fetches, s *store, left map[int32]span) (wrote bool, err error) {
-	for _, failed := range fetches.Errors() {
-		if !errors.Is(failed.Err, context.Canceled) {
-			err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", failed.Topic, failed.Partition, failed.Err))
-		}
-	}
+	err = errors.Join(troubles(r.cfg.Topic, fetches))
 	if records := fetches.Records(); len(records) > 0 {
 		ctx, cancel := outlive(ctx, r.cfg.StopTimeout*3/4)
 		defer cancel()

@@ -11,21 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// onStatement is a tracer that calls do before each statement that has a text.
-type onStatement struct {
-	text string
-	do   func()
-}
-
-func (o *onStatement) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	if strings.Contains(d.SQL, o.text) {
-		o.do()
-	}
-	return ctx
-}
-
-func (o *onStatement) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
 // poolLike gives a pool on the pipeline's database with a changed configuration.
 func (p *pipeline) poolLike(change func(*pgxpool.Config)) *pgxpool.Pool {
 	p.t.Helper()
@@ -48,7 +33,7 @@ func TestARivalsLastCommitDuringAssignmentIsNoReasonToStop(t *testing.T) {
 	first.finish()
 	// The old owner, put out of the group, finishes its batch of three new records while the new one is assigned.
 	done := false
-	rival := &onStatement{text: "name: ListOffsets", do: func() {
+	rival := before("name: ListOffsets", func(context.Context, *pgx.Conn) {
 		if done {
 			return
 		}
@@ -59,7 +44,7 @@ func TestARivalsLastCommitDuringAssignmentIsNoReasonToStop(t *testing.T) {
 		if _, err := newStore(p.pool).write(t.Context(), b); err != nil {
 			t.Error(err)
 		}
-	}}
+	})
 	p.logs = new(logLines)
 	second := p.start(func(c *Config) {
 		c.Pool = p.poolLike(func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = rival })
@@ -103,7 +88,11 @@ func TestTroubleOfOnePartitionDoesNotHoldTheOthers(t *testing.T) {
 		{Partition: 0, Records: []*kgo.Record{record}},
 		{Partition: 1, Err: errors.New("corrupt batch")},
 	}}}}}, stopwatch{})
-	if !wrote || err == nil || !strings.Contains(err.Error(), "/1: corrupt batch") {
+	if wrote {
+		t.Error("wrote before it was launched")
+	}
+	wrote, failure := s.land()
+	if !wrote || failure != nil || err == nil || !strings.Contains(err.Error(), "/1: corrupt batch") {
 		t.Errorf("wrote %v, error %v; want partition 0 written and partition 1 named", wrote, err)
 	}
 }
@@ -119,7 +108,7 @@ func TestADatabaseThatReadsAndDoesNotWriteIsSaidOnce(t *testing.T) {
 	r := p.start(func(c *Config) {
 		c.Pool = p.poolLike(func(cfg *pgxpool.Config) {
 			cfg.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
-			cfg.ConnConfig.Tracer = &onStatement{text: "name: ListOffsets", do: func() { assigned <- struct{}{} }}
+			cfg.ConnConfig.Tracer = before("name: ListOffsets", func(context.Context, *pgx.Conn) { assigned <- struct{}{} })
 		})
 	})
 	for range 4 { // sessions

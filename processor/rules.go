@@ -8,12 +8,13 @@ import (
 
 // rules are what the checks of one version of a target's definition are folded by. Times are in milliseconds.
 type rules struct {
-	intervalMs                          int64 // 0: not known
-	downAfter, downOf                   int   // down when downAfter of the last downOf observations are
-	upAfter, upOf                       int   // back when upAfter of the last upOf are not down
-	quorum                              int   // locations that must agree; 0: the majority of those that report
-	flapTransitions                     int   // so many within flapWindowMs are flapping
-	flapWindowMs, silentAfter, silentMs int64 // a location reports for silentAfter intervals after its last observation
+	intervalMs        int64 // 0: not known
+	downAfter, downOf int   // down when downAfter of the last downOf observations are
+	upAfter, upOf     int   // back when upAfter of the last upOf are not down
+	quorum            int   // locations that must agree; 0: the majority of those that report
+	flapTransitions   int   // so many within flapWindowMs are flapping
+	flapWindowMs      int64
+	silentMs          int64 // for so long after its last observation a location reports
 }
 
 // unknownSilentMs is how long a location counts as reporting when its interval is not known.
@@ -29,7 +30,7 @@ const maxWindow = 20
 // without which nothing is known about gaps.
 var defaultRules = rules{
 	downAfter: 2, downOf: 3, upAfter: 2, upOf: 2, flapTransitions: 5,
-	flapWindowMs: int64(time.Hour / time.Millisecond), silentAfter: 3, silentMs: unknownSilentMs,
+	flapWindowMs: int64(time.Hour / time.Millisecond), silentMs: unknownSilentMs,
 }
 
 // rulesOf takes a definition's rules. What is out of bounds, as only a foreign writer makes it, is brought to the nearest bound.
@@ -41,13 +42,12 @@ func rulesOf(d db.ListDefinitionsRow) rules {
 		quorum:          bound(d.Quorum, 0, 1<<30),
 		flapTransitions: bound(d.FlapTransitions, 2, 1<<30),
 		flapWindowMs:    int64(bound(d.FlapWindowS, 60, int32(maxFlapWindow/time.Second))) * 1000,
-		silentAfter:     int64(bound(d.SilentAfter, 1, 1<<20)),
 	}
 	r.downAfter = bound(d.DownAfter, 1, int32(r.downOf))
 	r.upAfter = bound(d.UpAfter, 1, int32(r.upOf))
 	r.silentMs = unknownSilentMs
 	if r.intervalMs > 0 {
-		r.silentMs = r.intervalMs * r.silentAfter
+		r.silentMs = r.intervalMs * int64(bound(d.SilentAfter, 1, 1<<20))
 	}
 	return r
 }

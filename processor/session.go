@@ -78,27 +78,31 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	close(s.made)
 	s.member.Store(s.client)
 	defer s.leave(kill)
+	// One deadline for all that is still done after ctx has ended: the batch that is written then, and the one behind it.
+	work, release := outlive(ctx, s.cfg.StopTimeout*3/4)
+	defer release()
 	for {
 		var watch stopwatch
 		watch.start()
 		fetches := s.client.PollRecords(ctx, p.batchRecords)
 		watch.lap(phasePoll)
 		s.lag.fetched(fetches)
-		wrote, err := s.turn(ctx, fetches, watch)
+		wrote, err := s.turn(work, fetches, watch)
 		s.client.AllowRebalance()
+		over := err != nil || ctx.Err() != nil
+		if over { // with all that it began: nothing of it is written beside the next session, or after Run
+			last, failure := s.land()
+			wrote, err = wrote || last, errors.Join(err, failure)
+		}
 		committed = committed || wrote
 		p.fitBatch(wrote, err)
-		if ctx.Err() != nil {
+		if over {
 			return committed, cmp.Or(err, context.Cause(ctx))
-		}
-		if err != nil {
-			return committed, err
 		}
 	}
 }
 
-// turn decodes what a poll brought while the batch before is written, and launches it. Where the session ends with this turn, it
-// waits for what it has launched.
+// turn decodes what a poll brought while the batch before is written, and launches it.
 func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch) (wrote bool, err error) {
 	b, readErr := s.read(ctx, fetches)
 	watch.lap(phaseDecode)
@@ -106,11 +110,7 @@ func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch
 		b.watch = watch
 		s.launch(ctx, b)
 	}
-	if err = errors.Join(err, readErr); err == nil && ctx.Err() == nil {
-		return wrote, nil
-	}
-	more, failure := s.land()
-	return wrote || more, errors.Join(err, failure)
+	return wrote, errors.Join(err, readErr)
 }
 
 // fitBatch halves the next batches after one that took too long, down to a record, and doubles them again as they succeed: a
@@ -131,6 +131,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeTopics(s.cfg.Topic),
 		kgo.ConsumerGroup(s.cfg.Group),
 		kgo.SessionTimeout(sessionTimeout),
+		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
@@ -157,6 +158,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		return fetched, nil
 	}
 	<-s.made
+	s.settle() // of a partition that was lost and comes back, it may still move the offset that is read here
 	limited, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	next, err := s.offsets.next(limited, kadm.NewClient(s.client), partitions)
@@ -181,9 +183,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 // revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored. The
 // batch in flight is waited for, so that it goes on behind it and not beside it.
 func (s *session) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
-	if f := s.inFlight(); f != nil {
-		<-f.landed
-	}
+	s.settle()
 	s.lost(ctx, client, partitions)
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
@@ -205,17 +205,7 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 
 // read decodes what a poll brought. It gives nil when there is nothing to write.
 func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err error) {
-	var group error
-	for _, fetchErr := range fetches.Errors() {
-		if errors.Is(fetchErr.Err, context.Canceled) {
-			continue
-		}
-		if fetchErr.Topic == "" { // the client's word for the group as a whole
-			group = errors.Join(group, fmt.Errorf("reading %s: %w", s.cfg.Topic, fetchErr.Err))
-			continue
-		}
-		err = errors.Join(err, fmt.Errorf("reading %s/%d: %w", fetchErr.Topic, fetchErr.Partition, fetchErr.Err))
-	}
+	group, err := troubles(s.cfg.Topic, fetches)
 	if records := fetches.Records(); len(records) > 0 {
 		var failure error
 		b, failure = s.decode(ctx, records)
@@ -227,8 +217,22 @@ func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err 
 	return b, errors.Join(group, err)
 }
 
+// troubles gives what a poll says of trouble with the group as a whole, and with partitions.
+func troubles(topic string, fetches kgo.Fetches) (group, partitions error) {
+	for _, failed := range fetches.Errors() {
+		switch {
+		case errors.Is(failed.Err, context.Canceled):
+		case failed.Topic == "": // the client's word for the group
+			group = errors.Join(group, fmt.Errorf("reading %s: %w", topic, failed.Err))
+		default:
+			partitions = errors.Join(partitions, fmt.Errorf("reading %s/%d: %w", failed.Topic, failed.Partition, failed.Err))
+		}
+	}
+	return group, partitions
+}
+
 func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, error) {
-	ctx, cancel := s.batchContext(ctx)
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	s.mu.Lock()
 	next := maps.Clone(s.next)
@@ -239,16 +243,6 @@ func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, er
 	}
 	b.marks = records
 	return b, nil
-}
-
-// batchContext bounds the work on a batch, which goes on for most of StopTimeout after ctx has ended.
-func (s *session) batchContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := outlive(ctx, s.cfg.StopTimeout*3/4)
-	limited, cancelLimited := context.WithTimeout(ctx, batchTimeout)
-	return limited, func() {
-		cancelLimited()
-		cancel()
-	}
 }
 
 // launch writes a batch while the session goes on. Only one is in flight: land comes before. Rebalances are blocked until it is
@@ -263,7 +257,7 @@ func (s *session) launch(ctx context.Context, b *batch) {
 	s.mu.Unlock()
 	go func() {
 		defer close(f.landed)
-		ctx, cancel := s.batchContext(ctx)
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 		defer cancel()
 		tally, err := s.store.write(ctx, b)
 		if err != nil {
@@ -280,6 +274,13 @@ func (s *session) inFlight() *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flight
+}
+
+// settle waits for the batch in flight and leaves its result to land.
+func (s *session) settle() {
+	if f := s.inFlight(); f != nil {
+		<-f.landed
+	}
 }
 
 // land waits for the batch in flight, and takes its result, which it gives once.

@@ -48,25 +48,24 @@ func (f *targetFold) run(rulesOf func(version string) *rules) {
 			return
 		}
 		var cause *track
-		var judge *rules
+		var version string // of the cause
 		for i, t := range f.tracks {
 			if at[i] == len(t.all) || t.all[at[i]].slotMs != slot {
 				continue
 			}
 			o := &t.all[at[i]]
-			r := rulesOf(o.version)
-			t.step(at[i], r)
+			t.step(at[i], rulesOf(o.version))
 			at[i]++
 			if o.outcome == outcomeMissed {
 				continue
 			}
 			// The first location that changed is the cause, else the first that was observed.
 			if cause == nil || (t.fold.sinceMs == slot && cause.fold.sinceMs != slot) {
-				cause, judge = t, r
+				cause, version = t, o.version
 			}
 		}
 		if cause != nil {
-			f.judge(slot, cause, judge, cause.all[at[slices.Index(f.tracks, cause)]-1].version)
+			f.judge(slot, cause, rulesOf(version), version)
 		}
 	}
 }

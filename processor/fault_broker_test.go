@@ -1,0 +1,42 @@
+package processor
+
+import (
+	"context"
+	"testing"
+
+	"webcheck/embedded"
+	"webcheck/embedded/testservices"
+)
+
+// A broker that is started anew is waited for. One that goes away: TestABrokerThatGoesAwayIsWaitedOut.
+
+func TestABrokerThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
+	dir := testservices.DataDir(t)
+	start := func() *embedded.Broker {
+		b, err := embedded.StartBroker(context.Background(), embedded.BrokerConfig{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	b := start()
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := newPipelineOn(t, &testservices.KafkaService{Brokers: []string{b.Addr()}}, testservices.Postgres(t).URL, 2)
+	events := newEvents(300)
+	p.produce(2, events[:150]...)
+	r := p.start(func(c *Config) { c.BatchRecords = 50 })
+	r.await(100)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.awaitLog("WARN waiting", "reaching Kafka")
+	b = start()
+	p.produce(2, events[150:]...)
+	p.awaitEnd()
+	r.finish()
+	p.checkInvariants(events, 0)
+}

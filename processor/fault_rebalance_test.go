@@ -1,0 +1,63 @@
+package processor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"webcheck/embedded/testservices/seed"
+)
+
+// Processors that come and go move the partitions about and lose nothing.
+
+func TestProcessorsThatComeAndGoAllTheTimeWriteEachEventOnce(t *testing.T) {
+	random := seed.Random(t)
+	p := newPipeline(t, 4)
+	events := newEvents(3000)
+	member := func() *running {
+		records := 1 + random.IntN(30)
+		return p.start(func(c *Config) { quickly(c); c.BatchRecords = records })
+	}
+	members := []*running{member(), member()}
+	for first := 0; first < len(events); first += 375 {
+		p.produce(4, events[first:first+375]...)
+		// One comes in the midst of it, and one of them all goes.
+		members = append(members, member())
+		p.awaitGroup("Stable", len(members))
+		leaving := random.IntN(len(members))
+		members[leaving].finish()
+		members = append(members[:leaving], members[leaving+1:]...)
+	}
+	p.awaitEnd()
+	for _, m := range members {
+		m.finish()
+	}
+	if troubles := p.logs.with("WARN"); len(troubles) > 0 {
+		t.Errorf("coming and going is no trouble; said %q", troubles)
+	}
+	p.checkInvariants(events, 0)
+}
+
+// awaitGroup waits until the group has so many members and is in a state: "PreparingRebalance" while it waits for members to give
+// partitions back, "Stable" once all have theirs.
+func (p *pipeline) awaitGroup(state string, members int) {
+	p.t.Helper()
+	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		groups, err := kadm.NewClient(p.client).DescribeGroups(p.t.Context(), p.topic)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		g := groups[p.topic]
+		if g.State == state && len(g.Members) == members {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			p.t.Fatalf("the group is %s with %d members after %v, want %s with %d", g.State, len(g.Members), patience, state, members)
+		}
+	}
+}
