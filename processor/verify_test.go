@@ -91,7 +91,7 @@ func (p *pipeline) settle(n int) {
 	r.finish()
 }
 
-func (p *pipeline) exec(sql string, args ...any) {
+func (p *pipeline) damage(sql string, args ...any) {
 	p.t.Helper()
 	tag, err := p.pool.Exec(p.t.Context(), sql, args...)
 	if err != nil {
@@ -175,7 +175,7 @@ func TestEachDamageToTheTablesIsFoundByItsName(t *testing.T) {
 	} {
 		t.Run(damage.name, func(t *testing.T) {
 			p := processed(t, minutes(100))
-			p.exec(damage.sql)
+			p.damage(damage.sql)
 			report := p.verify(nil)
 			if diff := cmp.Diff(damage.want, counts(report)); diff != "" {
 				t.Fatalf("findings (-want +got):\n%s\n%v", diff, report.Unaccounted())
@@ -195,14 +195,14 @@ func TestDamageToTheLogIsFoundByItsName(t *testing.T) {
 	late := minutes(53)[100:]
 	p.produce(1, late[:5]...)
 	p.produceRecords(&kgo.Record{Topic: p.topic, Value: []byte("garbage")})
-	p.exec("UPDATE offsets SET next_offset = next_offset + 6 WHERE partition = 0")
+	p.damage("UPDATE offsets SET next_offset = next_offset + 6 WHERE partition = 0")
 	want := map[string]int64{ClassMissing: 5, ClassUnkept: 1}
 	if diff := cmp.Diff(want, counts(p.verify(nil))); diff != "" {
 		t.Errorf("after skipped offsets (-want +got):\n%s", diff)
 	}
 
 	// What a processor makes of them when they are read again is a dead letter, and the rest is right.
-	p.exec("UPDATE offsets SET next_offset = next_offset - 6 WHERE partition = 0")
+	p.damage("UPDATE offsets SET next_offset = next_offset - 6 WHERE partition = 0")
 	p.settle(6)
 	if diff := cmp.Diff(map[string]int64{ClassDead: 1}, counts(p.verify(nil))); diff != "" {
 		t.Errorf("once they are processed (-want +got):\n%s", diff)
@@ -237,7 +237,7 @@ func TestDoublesAreCountedAndTheTableKeepsTheRightOne(t *testing.T) {
 	if report.Events != 100 || report.Repeated != 12 || report.Rivals != 6 {
 		t.Errorf("events, repeated, rivals: got %d, %d, %d, want 100, 12, 6", report.Events, report.Repeated, report.Rivals)
 	}
-	p.exec("UPDATE checks SET prober = 'rival', started_at = started_at + interval '1 ms' WHERE event_id = $1", events[0].EventID)
+	p.damage("UPDATE checks SET prober = 'rival', started_at = started_at + interval '1 ms' WHERE event_id = $1", events[0].EventID)
 	if diff := cmp.Diff(map[string]int64{ClassDifferent: 1}, counts(p.verify(nil))); diff != "" {
 		t.Errorf("with the wrong one kept (-want +got):\n%s", diff)
 	}
@@ -274,12 +274,12 @@ func TestWhatTheLogNoLongerHasIsNoOrphan(t *testing.T) {
 	if len(report.Unaccounted()) > 0 || report.Events != 50 || report.Expired != 150 {
 		t.Errorf("from a moment on: got %d events, %d expired, %v", report.Events, report.Expired, report.Unaccounted())
 	}
-	p.exec("DELETE FROM checks WHERE event_id = $1", events[170].EventID)
+	p.damage("DELETE FROM checks WHERE event_id = $1", events[170].EventID)
 	if got := counts(p.verify(from)); got[ClassMissing] != 1 {
 		t.Errorf("a row after that moment is gone: got %v", got)
 	}
 	// An offset before the log's start: what expired was never processed.
-	p.exec("UPDATE offsets SET next_offset = 10")
+	p.damage("UPDATE offsets SET next_offset = 10")
 	if got := counts(p.verify(nil)); got[ClassOffsets] != 2 {
 		t.Errorf("expired before they were processed: got %v", got)
 	}
