@@ -33,7 +33,7 @@ func Process() System {
 }
 
 // Main runs the command that args (with the program's name first) ask for and returns its exit code: 0 done, 1 failed,
-// 2 usage, 3 done and something is down. The first interrupt, termination or hang-up signal ends the command in good order; a
+// 2 usage, 3 done and something is down, or not accounted for. The first interrupt, termination or hang-up signal ends the command in good order; a
 // second one ends the process at once with code 1.
 func Main(ctx context.Context, args []string, system System) int {
 	ctx, stop := untilSignal(ctx)
@@ -117,7 +117,7 @@ func (p *program) app() *urfave.App {
 		OnUsageError:    usageFault,
 		Action:          noCommand,
 		Commands: []*urfave.Command{
-			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.replayCommand(), p.deadCommand(),
+			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.replayCommand(), p.verifyCommand(), p.deadCommand(),
 			p.tailCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
 		},
 	}

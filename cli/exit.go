@@ -15,7 +15,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// errSomethingDown ends a command that did its work and found a target down.
+// errSomethingDown ends a command that did its work and found a target down, or something else amiss.
 var errSomethingDown = errors.New("something is down")
 
 // hintedError adds what to do to what is wrong.

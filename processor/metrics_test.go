@@ -83,7 +83,9 @@ func TestMetricsTellWhatBecameOfEveryRecord(t *testing.T) {
 	begin := float64(time.Now().Unix())
 	r := p.start(func(c *Config) { c.Metrics, c.BatchRecords = registry, 102 })
 	r.await(102)
-	again := events[0] // the same slot, measured by an earlier attempt: it replaces the row
+	const amended = "webcheck_processor_folds_amended_total"
+	before := readings(t, registry)[amended] // how the polls split the partitions decides on what comes late
+	again := events[0]                       // the same slot, measured by an earlier attempt: it replaces the row
 	again.StartedAt = again.StartedAt.Add(-time.Millisecond)
 	p.produce(1, again)
 	r.await(103)
@@ -93,7 +95,7 @@ func TestMetricsTellWhatBecameOfEveryRecord(t *testing.T) {
 		"webcheck_processor_rows_inserted_total":       100,
 		"webcheck_processor_rows_merged_total":         1,
 		"webcheck_processor_dead_letters_total":        2,
-		"webcheck_processor_folds_amended_total":       1,
+		amended:                                        before + 1,
 		"webcheck_processor_schema_fetches_total":      2, // of the schema, and of one that there is not
 		"webcheck_processor_schema_fetch_errors_total": 0,
 		"webcheck_processor_partitions_owned":          2,
