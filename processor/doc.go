@@ -26,6 +26,9 @@
 // A Replayer reads what the log still has once more, without the group and with the same reader and store, up to where the
 // group stands. Its progress commits with its rows as the offsets do.
 //
+// WhatIf folds the strips that there are by other rules beside those of the definitions, and says what would have been different. It
+// reads in one snapshot and writes nothing.
+//
 // # How checks are folded
 //
 // A strip (strip.go) holds what was observed of a target at a location in ten minutes, and the location's fold before it. For

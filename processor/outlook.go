@@ -20,6 +20,9 @@ type WhatIfTarget struct {
 	PagesGone, PagesNew int
 	// Stale is whether the tables have other transitions than the target's own rules make of its checks.
 	Stale bool
+	// Older is whether there were checks in the asked time whose strips have been dropped. They are not folded: what they had led to
+	// is where both begin.
+	Older bool
 }
 
 // Differs reports whether anything would have been different.
@@ -34,25 +37,27 @@ type Outlook struct {
 	// Pages is how many times somebody would have been told that a target is down, or that it is down no more. While a target is
 	// flapping nobody is.
 	Pages int
-	// Up, Degraded and Down are how long targets were in which state, from their first check to their last. The time before a state
-	// is known counts as none of them, that without checks as the state before it.
-	Up, Degraded, Down time.Duration
+	// UpMs, DegradedMs and DownMs are how long targets were in which state, from their first check to their last, in milliseconds: a
+	// time.Duration ends at 292 years, which 1,200 targets have together in three months. The time before a state is known counts as none of them,
+	// that without checks as the state before it.
+	UpMs, DegradedMs, DownMs int64
 }
 
-// Uptime is the share, from 0 to 1, of the time in which the state is known and not down. It is not known where no time is.
+// Uptime is the share, from 0 to 1, of the time with a known state in which that is not down. It is not known where there is no
+// such time. The share of checks that are not down is another number, which no rule changes.
 func (o Outlook) Uptime() (share float64, known bool) {
-	all := o.Up + o.Degraded + o.Down
+	all := o.UpMs + o.DegradedMs + o.DownMs
 	if all == 0 {
 		return 0, false
 	}
-	return float64(o.Up+o.Degraded) / float64(all), true
+	return float64(o.UpMs+o.DegradedMs) / float64(all), true
 }
 
 // Plus gives the sum of both.
 func (o Outlook) Plus(other Outlook) Outlook {
 	return Outlook{
 		Incidents: o.Incidents + other.Incidents, Pages: o.Pages + other.Pages,
-		Up: o.Up + other.Up, Degraded: o.Degraded + other.Degraded, Down: o.Down + other.Down,
+		UpMs: o.UpMs + other.UpMs, DegradedMs: o.DegradedMs + other.DegradedMs, DownMs: o.DownMs + other.DownMs,
 	}
 }
 
@@ -74,7 +79,7 @@ type IncidentChange struct {
 
 // compare says what is different between both folds, of which the time ends before toMs.
 func (t *twins) compare(toMs int64) WhatIfTarget {
-	c := WhatIfTarget{ID: t.was.id, First: moment(t.firstMs), Last: moment(t.lastMs), Stale: t.stale(toMs)}
+	c := WhatIfTarget{ID: t.was.id, First: moment(t.firstMs), Last: moment(t.lastMs), Stale: t.stale(toMs), Older: t.older}
 	was, would := t.was.incidents(), t.would.incidents()
 	c.Was, c.Would = t.was.outlook(t.firstMs, t.lastMs), t.would.outlook(t.firstMs, t.lastMs)
 	c.Was.Incidents, c.Would.Incidents = len(was), len(would)
@@ -115,8 +120,7 @@ func (f *targetFold) outlook(firstMs, lastMs int64) Outlook {
 		now, sinceMs = f.found[i].to, f.found[i].slotMs
 	}
 	held[now] += lastMs - sinceMs
-	long := func(s state) time.Duration { return time.Duration(held[s]) * time.Millisecond }
-	return Outlook{Pages: len(f.pages()), Up: long(stateUp), Degraded: long(stateDegraded), Down: long(stateDown)}
+	return Outlook{Pages: len(f.pages()), UpMs: held[stateUp], DegradedMs: held[stateDegraded], DownMs: held[stateDown]}
 }
 
 // pages are the transitions that somebody would have been told of.

@@ -135,6 +135,7 @@ type twins struct {
 	wasRules, wouldRules  func(version string) *rules
 	firstMs, lastMs       int64 // slots of the first and the last check; firstMs is MaxInt64 before there is one
 	stripsFromMs, untilMs int64 // the first strip starts at the one, and no location has a check after the other
+	older                 bool  // some of the checks in the asked time have no strip any more
 	stored                storedTransitions
 }
 
@@ -144,6 +145,7 @@ func (w *whatIf) twins(ctx context.Context, id string) (*twins, error) {
 		was: &targetFold{id: id}, would: &targetFold{id: id}, firstMs: math.MaxInt64, stripsFromMs: math.MaxInt64,
 		stored: make(storedTransitions),
 	}
+	clear(w.folder.known) // those of the target before
 	t.wasRules = w.folder.rulesFor(id)
 	t.wouldRules = w.rules[id].inPlaceOf(t.wasRules)
 	if err := w.begin(ctx, t); err != nil {
@@ -177,6 +179,7 @@ func (w *whatIf) begin(ctx context.Context, t *twins) error {
 			t.stripsFromMs = min(t.stripsFromMs, startsMs)
 		}
 		stood := locationFoldOf(row.Stood)
+		t.older = t.older || stood.slotMs > 0 && stood.slotMs >= w.fromMs
 		t.untilMs = max(t.untilMs, row.LastSlot.UnixMilli())
 		t.was.track(row.Location).fold, t.would.track(row.Location).fold = stood, stood
 	}

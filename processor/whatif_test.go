@@ -118,15 +118,13 @@ func (l *lab) outlook(id string, from, to time.Time) (o Outlook, found bool) {
 		return fmt.Sprintf(`(SELECT coalesce(sum(extract(epoch FROM coalesce(next, last) - greatest(slot, first)) * 1000), 0)::bigint FROM turns, span
 			WHERE to_state = '%s' AND coalesce(next, last) > first)`, state)
 	}
-	var up, degraded, down int64
 	err := l.pool.QueryRow(l.t.Context(), inSpan+`SELECT first IS NOT NULL,
 		(SELECT count(*) FROM turns WHERE to_state = 'down' AND coalesce(next >= first, true)),
 		(SELECT count(*) FROM turns WHERE 'down' IN (from_state, to_state) AND NOT flapping AND slot >= first),`+
-		lasts("up")+","+lasts("degraded")+","+lasts("down")+" FROM span", id, from, to).Scan(&found, &o.Incidents, &o.Pages, &up, &degraded, &down)
+		lasts("up")+","+lasts("degraded")+","+lasts("down")+" FROM span", id, from, to).Scan(&found, &o.Incidents, &o.Pages, &o.UpMs, &o.DegradedMs, &o.DownMs)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	o.Up, o.Degraded, o.Down = time.Duration(up)*time.Millisecond, time.Duration(degraded)*time.Millisecond, time.Duration(down)*time.Millisecond
 	return o, found
 }
 
