@@ -20,9 +20,12 @@ func (p *program) replayCommand() *urfave.Command {
 		Description: "Says first what it will read and what has expired, then writes it as the first time: a row that is there and right " +
 			"stays as it is. Where processors have begun it reads no further than they have; they may run meanwhile, and where they go on is not " +
 			"changed, unless with --reposition. A time is that of the record in Kafka.\n\n" +
+			"With --rules it reads PostgreSQL's checks alone and writes nothing: it says what the rules of that file, which is one like " +
+			"webcheck.yaml, would have made of incidents, pages and uptime. A time is then that of a check's slot.\n\n" +
 			"Examples:\n  webcheck replay --from start --dry-run\n  webcheck replay --from 2h --target login\n" +
 			"  webcheck replay --from 2026-11-25T08:00:00Z --to 2026-11-25T09:30:00Z\n" +
-			"  webcheck replay --from 1042 --to 2000 --partition 3\n  webcheck replay --resume\n  webcheck replay --from 1042 --partition 3 --reposition",
+			"  webcheck replay --from 1042 --to 2000 --partition 3\n  webcheck replay --resume\n  webcheck replay --from 1042 --partition 3 --reposition\n" +
+			"  webcheck replay --rules new.yaml --from 30d",
 		Flags: flags([]urfave.Flag{
 			&urfave.StringFlag{Name: "from", Usage: "`WHERE` to begin: start, an offset of one partition, a time, a date (UTC), or how long ago (2h, 3d)"},
 			&urfave.StringFlag{Name: "to", Usage: "`WHERE` to end, in the same forms; what is there is not read any more", DefaultText: "end"},
@@ -32,6 +35,8 @@ func (p *program) replayCommand() *urfave.Command {
 			&urfave.BoolFlag{Name: "resume", Usage: "go on with the replay that was stopped before its end", DisableDefaultText: true},
 			&urfave.BoolFlag{Name: "abandon", Usage: "give that replay up; what it has written stays", DisableDefaultText: true},
 			&urfave.BoolFlag{Name: "reposition", Usage: "read nothing; make the processors go on at --from", DisableDefaultText: true},
+			&urfave.StringFlag{Name: "rules", Usage: "write nothing; say what the rules of `FILE` would have made of its targets' checks"},
+			&urfave.BoolFlag{Name: "json", Usage: "print what --rules says as one line of JSON", DisableDefaultText: true},
 		}, []string{"kafka", "registry", "postgres", "processor", "log", ""}),
 		Before: noArguments,
 		Action: p.replay,
@@ -39,6 +44,9 @@ func (p *program) replayCommand() *urfave.Command {
 }
 
 func (p *program) replay(c *urfave.Context) error {
+	if c.IsSet("rules") {
+		return p.replayRules(c)
+	}
 	if err := checkReplayFlags(c); err != nil {
 		return err
 	}
