@@ -35,6 +35,9 @@ func TestWhatIsOlderThanTheStripsIsSaidAndStaysAsItWas(t *testing.T) {
 	if whole.Older || !whole.Differs() {
 		t.Errorf("with all strips: got %+v", whole)
 	}
+	if all, _ := ask(t, l.pool, q); all["target"].Older {
+		t.Errorf("of everything with all strips: got %+v", all["target"])
+	}
 	if _, err := l.pool.Exec(t.Context(), "DELETE FROM strips WHERE starts_at < $1", second.From); err != nil {
 		t.Fatal(err)
 	}
