@@ -178,11 +178,10 @@ func (f *targetFold) incidents() []downtime {
 func incidentChanges(was, would []downtime, lastMs int64) []IncidentChange {
 	var changes []IncidentChange
 	for len(was)+len(would) > 0 {
-		endMs := int64(math.MaxInt64) // of the first of them
-		switch {
-		case len(would) == 0 || len(was) > 0 && was[0].openedMs < would[0].openedMs:
+		var endMs int64 // of the first of them, and then of all that overlap
+		if len(would) == 0 || len(was) > 0 && was[0].openedMs < would[0].openedMs {
 			endMs = was[0].closedMs
-		default:
+		} else {
 			endMs = would[0].closedMs
 		}
 		i, k := 0, 0
