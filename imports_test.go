@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"schemas":   {"gen/event"},
 	"prober":    {"schemas", "gen/event"},
 	"processor": {"schemas", "gen/event", "gen/db", "queries"},
+	"status":    {"gen/db"},
 	"embedded":  {"schemas"},
 }
 

@@ -40,7 +40,7 @@ func newBenchLog(options benchOptions, last time.Time) *benchLog {
 	l := &benchLog{options: options, last: last.Truncate(time.Millisecond).UTC(), random: rand.New(rand.NewPCG(benchSeed, benchSeed))}
 	for i := range options.targets {
 		l.targets = append(l.targets, benchTarget{
-			id:      fmt.Sprintf("shop-%05d.example.com", i),
+			id:      benchTargetID(i),
 			address: fmt.Sprintf("203.0.113.%d:443", l.random.IntN(254)+1),
 			version: fmt.Sprintf("%012x", l.random.Uint64N(1<<48)),
 			expires: l.last.Add(time.Duration(l.random.IntN(90)) * 24 * time.Hour).Truncate(time.Second),
@@ -49,6 +49,8 @@ func newBenchLog(options benchOptions, last time.Time) *benchLog {
 	}
 	return l
 }
+
+func benchTargetID(n int) string { return fmt.Sprintf("shop-%05d.example.com", n) }
 
 // event is the nth event in the order of time, counted from 0.
 func (l *benchLog) event(n int) *event.CheckCompleted {

@@ -88,6 +88,9 @@ type benchResult struct {
 
 	Stages   []stageResult `json:"stages"`
 	RowBytes int64         `json:"row_bytes,omitempty"` // of checks, with its index
+
+	Queries []queryResult `json:"queries,omitempty"`
+	Tables  []tableResult `json:"tables,omitempty"`
 }
 
 // stageResult is a stage with all its runs.
@@ -190,6 +193,7 @@ func (r *benchResult) print(p *program, asJSON bool) error {
 		r.printStage(out, s, several)
 	}
 	r.printRows(out)
+	r.printQueries(out)
 	return nil
 }
 

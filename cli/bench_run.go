@@ -22,6 +22,7 @@ const (
 	stageFolds      = "folds"
 	stageRedelivery = "redelivery"
 	stageTwo        = "two"
+	stageQueries    = "queries" // asks of what stageFolds leaves; it is no speed of a process, and so none of benchStages
 )
 
 // benchStopTimeout is how long a stage's process may take to stop, which is longer than a processor takes.
@@ -68,7 +69,7 @@ func stageNames() []string {
 	for _, stage := range benchStages() {
 		names = append(names, stage.Name)
 	}
-	return names
+	return append(names, stageQueries)
 }
 
 // bench is one measurement.
@@ -118,6 +119,13 @@ func (b *bench) runStages(ctx context.Context) error {
 				return fmt.Errorf("measuring %q: %w", stage.Text, err)
 			}
 			b.result.add(stage, m)
+			if n > 0 || stage.Name != stageFolds || !slices.Contains(b.options.stages, stageQueries) {
+				continue
+			}
+			b.p.notice("status queries")
+			if err := b.measureQueries(ctx); err != nil {
+				return fmt.Errorf("measuring status queries: %w", err)
+			}
 		}
 	}
 	return nil
@@ -126,7 +134,8 @@ func (b *bench) runStages(ctx context.Context) error {
 // wants reports whether a stage is asked for, or one that goes on where it ends.
 func (b *bench) wants(stage benchStage) bool {
 	asked := b.options.stages
-	return len(asked) == 0 || slices.Contains(asked, stage.Name) || stage.Name == stageFolds && slices.Contains(asked, stageRedelivery)
+	goesOn := slices.Contains(asked, stageRedelivery) || slices.Contains(asked, stageQueries)
+	return len(asked) == 0 || slices.Contains(asked, stage.Name) || stage.Name == stageFolds && goesOn
 }
 
 // measure runs a stage's processes, and looks into the database before and after.

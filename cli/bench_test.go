@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -49,6 +50,38 @@ func TestBenchMeasuresEveryStageAndLeavesNothing(t *testing.T) {
 				t.Errorf("%s: dead rows %v", got.Name, m.DeadRows)
 			}
 		}
+	}
+	s.holdNothing(t)
+}
+
+// TestBenchAsksWhatAStatusPageAsks holds what was counted, and no time.
+func TestBenchAsksWhatAStatusPageAsks(t *testing.T) {
+	s := newBenchServices(t)
+	code, out, notices := s.run(t.Context(), nil, "--events", "2000", "--targets", "7", "--stages", "queries", "--json")
+	if code != exitDone {
+		t.Fatalf("exit code %d: %s", code, notices)
+	}
+	var result benchResult
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]int)
+	for _, q := range result.Queries {
+		if rows[q.Query] = q.Rows; q.Least <= 0 || q.Least > q.Middle || q.Middle > q.Most || q.Limit != 50 {
+			t.Errorf("got %+v", q)
+		}
+	}
+	delete(rows, "incidents of a target") // of which chance makes some or none
+	want := map[string]int{
+		"state of all targets": 7, "their states and last checks by location": 7, "checks of a page's targets in a day": 7,
+		"a year of a target by hour, uptime, 3 locations": yearHours,
+		"the same with percentiles, 1 location":           yearHours, "the same with percentiles, 3 locations": yearHours,
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("rows by query (-want +got):\n%s", diff)
+	}
+	if len(result.Tables) == 0 || result.Tables[0].Table != "checks" || result.Tables[0].Rows != 2000 || result.Tables[0].Bytes == 0 {
+		t.Errorf("tables: got %+v", result.Tables)
 	}
 	s.holdNothing(t)
 }

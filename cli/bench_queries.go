@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"webcheck/gen/db"
+	"webcheck/status"
+)
+
+const (
+	// queryLimit is what no query of a status page is to take.
+	queryLimit = 50 * time.Millisecond
+	// queryRuns are how often each query is timed, after queryWarmUps that are not: a page is asked again and again.
+	queryRuns, queryWarmUps = 50, 5
+	// pageTargets are as many as a page shows with their uptimes.
+	pageTargets = 100
+	// yearHours are the hours of the history that one target gets.
+	yearHours = 365 * 24
+	// yearNeighbours are how many other targets get a year too, so that of the one that is asked for no two hours lie on one page
+	// of the table, as they do not where thousands are watched.
+	yearNeighbours = 40
+)
+
+// yearLocations are where the target with a year is checked; the first is that of the log.
+var yearLocations = []string{"eu-west", "us-east", "ap-south"}
+
+// benchQuery is one question of a status page.
+type benchQuery struct {
+	text string
+	// ask gives the number of rows.
+	ask func(ctx context.Context, tx db.DBTX) (int, error)
+}
+
+// queryResult is one question and how long the answer took.
+type queryResult struct {
+	Query string `json:"query"`
+	Rows  int    `json:"rows"`
+	// Least, Middle and Most are milliseconds from asking to having all rows, Limit is what it may take.
+	Least  float64 `json:"least_ms"`
+	Middle float64 `json:"middle_ms"`
+	Most   float64 `json:"most_ms"`
+	Limit  float64 `json:"limit_ms"`
+}
+
+// tableResult is a table that was asked, or that lies beside those.
+type tableResult struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"` // with indexes
+}
+
+// benchQueries are the questions to the tables of a log whose last slot is now.
+func (b *bench) benchQueries(now time.Time) []benchQuery {
+	q, one := db.New(), benchTargetID(0)
+	page := benchTargetID(min(pageTargets, b.options.targets) - 1)
+	until := now.Truncate(time.Hour).Add(time.Hour)
+	since := until.Add(-yearHours * time.Hour)
+	year := func(locations ...string) func(context.Context, db.DBTX) (int, error) {
+		return func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := status.Rollups(ctx, tx, db.ListRollupsByTimeParams{Target: one, Locations: locations, Span: "hour", Since: since, Until: until})
+			return len(rows), err
+		}
+	}
+	return []benchQuery{
+		{"state of all targets", func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := q.ListStatuses(ctx, tx, db.ListStatusesParams{UpTo: int32(b.options.targets)})
+			return len(rows), err
+		}},
+		{"their states and last checks by location", func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := q.ListLocationStatuses(ctx, tx, db.ListLocationStatusesParams{First: one, Last: benchTargetID(b.options.targets - 1)})
+			return len(rows), err
+		}},
+		{"checks of a page's targets in a day", func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := q.CountChecks(ctx, tx, db.CountChecksParams{Since: now.Add(-24 * time.Hour), First: one, Last: page})
+			return len(rows), err
+		}},
+		{"a year of a target by hour, uptime, 3 locations", func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := q.CountChecksByTime(ctx, tx, db.CountChecksByTimeParams{Target: one, Span: "hour", Since: since, Until: until})
+			return len(rows), err
+		}},
+		{"the same with percentiles, 1 location", year(yearLocations[0])},
+		{"the same with percentiles, 3 locations", year(yearLocations...)},
+		{"incidents of a target", func(ctx context.Context, tx db.DBTX) (int, error) {
+			rows, err := q.ListIncidents(ctx, tx, db.ListIncidentsParams{Target: one, Before: until, UpTo: 100})
+			return len(rows), err
+		}},
+	}
+}
+
+// measureQueries asks what a status page asks of the tables that the processor filled, with a year for one target.
+func (b *bench) measureQueries(ctx context.Context) error {
+	pool, err := openSchema(ctx, b.s.pool, b.names.Tables)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	now := time.Now().UTC()
+	if err := b.fillYear(ctx, pool, now); err != nil {
+		return fmt.Errorf("making a year of hours: %w", err)
+	}
+	// As autovacuum leaves them; when it comes is its own matter.
+	for _, table := range []string{"rollups", "transitions", "target_states", "location_states"} {
+		if err := b.exec(ctx, "VACUUM (ANALYZE) %s", pgx.Identifier{b.names.Tables, table}); err != nil {
+			return err
+		}
+	}
+	for _, query := range b.benchQueries(now) {
+		result, err := timeQuery(ctx, pool, query)
+		if err != nil {
+			return fmt.Errorf("asking for %s: %w", query.text, err)
+		}
+		b.result.Queries = append(b.result.Queries, result)
+	}
+	b.result.Tables, err = countTables(ctx, pool)
+	return err
+}
+
+// fillYear gives one target at all locations, and others at one, hours that are as full as the fullest of the log. They are
+// written in the order of time, as a processor writes them.
+func (b *bench) fillYear(ctx context.Context, pool *pgxpool.Pool, now time.Time) error {
+	_, err := pool.Exec(ctx, `
+		WITH full_hours AS MATERIALIZED (
+			SELECT row_number() OVER () AS n, count(*) OVER () AS of, up, degraded, down, missed, gaps, latency FROM (
+				SELECT * FROM rollups WHERE span = 'hour' ORDER BY up DESC, target_id, starts_at LIMIT 100
+			) AS fullest
+		), histories AS (
+			SELECT $1::text AS target_id, location FROM unnest($2::text[]) AS location
+			UNION ALL SELECT 'neighbour-' || n, ($2::text[])[1] FROM generate_series(1, $3::integer) AS n
+		)
+		INSERT INTO rollups (starts_at, up, degraded, down, missed, gaps, target_id, location, span, latency)
+		SELECT $4::timestamptz - ago * interval '1 hour', f.up, f.degraded, f.down, f.missed, f.gaps, h.target_id, h.location, 'hour', f.latency
+		FROM generate_series(0, $5::integer - 1) AS ago CROSS JOIN histories AS h
+		JOIN full_hours AS f ON f.n = 1 + (ago * 37 + length(h.location) + hashtext(h.target_id) % 50 + 50) % f.of
+		ORDER BY ago DESC
+		ON CONFLICT DO NOTHING`,
+		benchTargetID(0), yearLocations, yearNeighbours, now.Truncate(time.Hour), yearHours)
+	return err
+}
+
+// timeQuery asks one question again and again, over one connection.
+func timeQuery(ctx context.Context, pool *pgxpool.Pool, query benchQuery) (result queryResult, err error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return result, fmt.Errorf("taking a connection: %w", err)
+	}
+	defer conn.Release()
+	result = queryResult{Query: query.text, Limit: milliseconds(queryLimit)}
+	var times []time.Duration
+	for n := range queryWarmUps + queryRuns {
+		begun := time.Now()
+		if result.Rows, err = query.ask(ctx, conn); err != nil {
+			return result, err
+		}
+		if n >= queryWarmUps {
+			times = append(times, time.Since(begun))
+		}
+	}
+	slices.Sort(times)
+	result.Least, result.Middle, result.Most = milliseconds(times[0]), milliseconds(times[len(times)/2]), milliseconds(times[len(times)-1])
+	return result, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// countTables counts the rows of each table of the folds and of checks, over all partitions, and what they take on disk.
+func countTables(ctx context.Context, pool *pgxpool.Pool) ([]tableResult, error) {
+	var all []tableResult
+	for _, table := range []string{"checks", "strips", "rollups", "transitions", "target_states", "location_states"} {
+		result := tableResult{Table: table}
+		if err := pool.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&result.Rows); err != nil {
+			return nil, fmt.Errorf("counting rows: %w", err)
+		}
+		err := pool.QueryRow(ctx, `SELECT sum(pg_total_relation_size(part))::bigint FROM (
+			SELECT to_regclass($1) AS part UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)) AS parts`, table).Scan(&result.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("reading the size of %q: %w", table, err)
+		}
+		all = append(all, result)
+	}
+	return all, nil
+}
+
+// printQueries says what was asked, and of how much.
+func (r *benchResult) printQueries(out *printer) {
+	if len(r.Queries) == 0 {
+		return
+	}
+	out.printf("")
+	out.printf("%-47s  %6s  %8s  %9s  %7s  limit", "query, asked again and again", "rows", "least ms", "middle ms", "most ms")
+	for _, q := range r.Queries {
+		line := fmt.Sprintf("%-47s  %6d  %8.1f  %9.1f  %7.1f  %5.0f", q.Query, q.Rows, q.Least, q.Middle, q.Most, q.Limit)
+		if q.Middle > q.Limit {
+			line += ", over it"
+		}
+		out.printf("%s", line)
+	}
+	for _, t := range r.Tables {
+		out.printf("%s: %d rows, %.1f MiB with indexes", t.Table, t.Rows, float64(t.Bytes)/(1<<20))
+	}
+}
