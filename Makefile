@@ -1,8 +1,8 @@
 # The tools that generate and check are pinned in tools.mod, apart from the module's own dependencies.
 TOOL = go tool -modfile=tools.mod
 SCRIPTS = .ci/run services/up services/down $(wildcard services/*.sh)
-# How long each fuzz target runs.
-FUZZTIME ?= 30s
+# How much each fuzz target runs: executions, because the end of a duration races with a worker and fails (go.dev/issue/75804).
+FUZZTIME ?= 200000x
 
 .PHONY: help
 help: ## this list
@@ -62,7 +62,7 @@ test-services: ## the suites that use services, on the real ones; a skip is a fa
 	@services/test
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## each fuzz target, FUZZTIME of it
 	@set -eu; grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file _ target; do \
 		echo "fuzzing $${target#func } of $$(dirname $$file) for $(FUZZTIME)"; \
 		go test -run='^$$' -fuzz="^$${target#func }\$$" -fuzztime=$(FUZZTIME) "$$(dirname $$file)" </dev/null; \
