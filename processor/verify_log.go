@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ const (
 
 // verifiedLog is the log as it was when the verification began.
 type verifiedLog struct {
-	kafka      *kadm.Client
+	lister     *lister
 	partitions map[int32]*verifiedPartition
 	seed       maphash.Seed
 	unkept     []letter // undecodable records that are not looked for among the dead letters yet
@@ -55,30 +56,25 @@ func (v *verifier) openLog(ctx context.Context, kafka *kadm.Client) (*verifiedLo
 	if err != nil {
 		return nil, fmt.Errorf("reading stored offsets: %w", err)
 	}
-	starts, err := kafka.ListStartOffsets(ctx, v.cfg.Topic)
-	if err == nil {
-		err = starts.Error()
+	log := &verifiedLog{
+		lister: &lister{topic: v.cfg.Topic, kafka: kafka}, partitions: make(map[int32]*verifiedPartition), seed: maphash.MakeSeed(),
 	}
+	numbers, err := log.lister.partitions(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("listing the start of %s: %w", v.cfg.Topic, err)
+		return nil, err
 	}
-	ends, err := kafka.ListCommittedOffsets(ctx, v.cfg.Topic)
-	if err == nil {
-		err = ends.Error()
-	}
+	readable, err := log.lister.readable(ctx, numbers)
 	if err != nil {
-		return nil, fmt.Errorf("listing the end of %s: %w", v.cfg.Topic, err)
+		return nil, err
 	}
-	log := &verifiedLog{kafka: kafka, partitions: make(map[int32]*verifiedPartition), seed: maphash.MakeSeed()}
-	starts.Each(func(start kadm.ListedOffset) {
-		end, _ := ends.Lookup(v.cfg.Topic, start.Partition)
-		p := &verifiedPartition{logRange: logRange{start: start.Offset, end: max(start.Offset, end.Offset)}, stored: -1}
+	for n, has := range readable {
+		p := &verifiedPartition{logRange: logRange{start: has.start, end: max(has.start, has.end)}, stored: -1}
 		p.from, p.first, p.spanMs = p.start, p.start > 0, math.MinInt64
 		if p.first { // until a record tells: of what there was nothing may be left
 			p.spanMs = math.MaxInt64
 		}
-		log.partitions[start.Partition] = p
-	})
+		log.partitions[n] = p
+	}
 	if err := v.beginAt(ctx, log); err != nil {
 		return nil, err
 	}
@@ -98,16 +94,12 @@ func (v *verifier) beginAt(ctx context.Context, log *verifiedLog) error {
 	if v.cfg.From.IsZero() {
 		return nil
 	}
-	listed, err := log.kafka.ListOffsetsAfterMilli(ctx, v.cfg.From.UnixMilli(), v.cfg.Topic)
-	if err == nil {
-		err = listed.Error()
-	}
+	from, err := log.lister.byTime(ctx, AtTime(v.cfg.From), log.numbers())
 	if err != nil {
-		return fmt.Errorf("listing the offsets of %s: %w", v.cfg.Topic, err)
+		return err
 	}
 	for n, p := range log.partitions {
-		at, _ := listed.Lookup(v.cfg.Topic, n)
-		if p.from = min(max(at.Offset, p.start), p.end); p.from > p.start {
+		if p.from = min(max(from[n], p.start), p.end); p.from > p.start {
 			p.first, p.spanMs = false, v.cfg.From.UnixMilli()
 		}
 		p.spanMs = max(p.spanMs, v.cfg.From.UnixMilli())
@@ -132,14 +124,7 @@ func (v *verifier) checkOffsets(log *verifiedLog) {
 }
 
 // numbers lists the log's partitions.
-func (l *verifiedLog) numbers() []int32 {
-	var all []int32
-	for n := range l.partitions {
-		all = append(all, n)
-	}
-	slices.Sort(all)
-	return all
-}
+func (l *verifiedLog) numbers() []int32 { return slices.Sorted(maps.Keys(l.partitions)) }
 
 // spanMs is the moment from which on the event of every slot would be in what is read of the log.
 func (l *verifiedLog) spanMs() int64 {
@@ -242,17 +227,16 @@ func (p *verifiedPartition) waits(offset int64) bool { return offset >= p.stored
 
 // followStart goes on at the log's new start where records expired before they were read. It tells 1 where that is the end.
 func (v *verifier) followStart(ctx context.Context, client *kgo.Client, partition int32) (finished int, err error) {
-	starts, err := v.log.kafka.ListStartOffsets(ctx, v.cfg.Topic)
+	now, err := v.log.lister.readable(ctx, []int32{partition})
 	if err != nil {
-		return 0, fmt.Errorf("listing the start of %s: %w", v.cfg.Topic, err)
+		return 0, err
 	}
-	start, _ := starts.Lookup(v.cfg.Topic, partition)
-	p := v.log.partitions[partition]
-	if start.Err != nil || start.Offset <= p.next {
+	p, start := v.log.partitions[partition], now[partition].start
+	if start <= p.next {
 		return 0, fmt.Errorf("reading %s/%d: the log has no offset %d any more", v.cfg.Topic, partition, p.next)
 	}
 	client.RemoveConsumePartitions(map[string][]int32{v.cfg.Topic: {partition}})
-	p.next, p.first, p.spanMs = start.Offset, true, math.MaxInt64
+	p.next, p.first, p.spanMs = start, true, math.MaxInt64
 	if p.next >= p.end {
 		return 1, nil
 	}

@@ -3,9 +3,10 @@ package processor
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"webcheck/gen/db"
 )
@@ -206,7 +207,7 @@ func (c *rowComparison) settle(ctx context.Context) error {
 		switch class := c.classOf(s.seen, s.row); class {
 		case "":
 		case ClassMissing:
-			c.find(class, 1, "%v: event %s of %s", c.position(&first), uuidText(first.id), slotText(first.id))
+			c.find(class, 1, "%v: event %s of %s", c.position(&first), pgtype.UUID{Bytes: first.id, Valid: true}, slotText(first.id))
 		default:
 			c.find(class, 1, "event %s: %s at %s, %s; the log has %v", s.row.EventID, s.row.TargetID, s.row.Location, slotText(first.id), c.position(&first))
 		}
@@ -230,8 +231,3 @@ func (c *rowComparison) position(s *sighting) Position {
 }
 
 func slotText(id [16]byte) string { return timeText(moment(idMs(id))) }
-
-func uuidText(id [16]byte) string {
-	text := hex.EncodeToString(id[:])
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}
