@@ -159,10 +159,7 @@ func (f *folder) load(ctx context.Context, tx pgx.Tx, folds []*targetFold) error
 		}
 		for _, row := range strips {
 			location := byID[row.TargetID].track(row.Location)
-			location.old = append(location.old, strip{
-				startsMs: row.StartsAt.UnixMilli(), version: row.DefinitionVersion, intervalMs: int64(row.IntervalMs),
-				checks: row.Checks, before: row.Before,
-			})
+			location.old = append(location.old, stripOf(row))
 		}
 	}
 	return f.learn(ctx, tx, folds)

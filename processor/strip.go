@@ -3,6 +3,8 @@ package processor
 import (
 	"slices"
 	"time"
+
+	"webcheck/gen/db"
 )
 
 // stripMs is how long a strip is. Ten minutes are ten checks at the usual interval: few enough to be written again with each
@@ -30,6 +32,13 @@ type strip struct {
 	intervalMs int64
 	checks     []int64
 	before     []int64 // locationFold.numbers before the first check of the strips that start then
+}
+
+func stripOf(row db.ListStripsRow) strip {
+	return strip{
+		startsMs: row.StartsAt.UnixMilli(), version: row.DefinitionVersion, intervalMs: int64(row.IntervalMs),
+		checks: row.Checks, before: row.Before,
+	}
 }
 
 func stripStart(slotMs int64) int64 { return slotMs - slotMs%stripMs }

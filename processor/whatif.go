@@ -206,10 +206,7 @@ func (w *whatIf) foldDay(ctx context.Context, t *twins, dayFromMs int64) error {
 	}
 	for _, row := range rows {
 		location := t.was.track(row.Location)
-		location.old = append(location.old, strip{
-			startsMs: row.StartsAt.UnixMilli(), version: row.DefinitionVersion, intervalMs: int64(row.IntervalMs),
-			checks: row.Checks, before: row.Before,
-		})
+		location.old = append(location.old, stripOf(db.ListStripsRow(row)))
 	}
 	if err := w.folder.learn(ctx, w.tx, []*targetFold{t.was}); err != nil {
 		return err

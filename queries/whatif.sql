@@ -13,7 +13,7 @@ ORDER BY l.location;
 
 -- name: ListStripsBetween :many
 -- A target's strips that start in a span of time, which has its first moment and not its last.
-SELECT location, starts_at, definition_version, interval_ms, checks, before FROM strips
+SELECT target_id, location, starts_at, definition_version, interval_ms, checks, before FROM strips
 WHERE target_id = @target_id AND starts_at >= @since AND starts_at < @until
 ORDER BY location, starts_at, definition_version;
 

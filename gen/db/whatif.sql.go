@@ -73,7 +73,7 @@ func (q *Queries) ListLocationsSince(ctx context.Context, db DBTX, arg ListLocat
 }
 
 const listStripsBetween = `-- name: ListStripsBetween :many
-SELECT location, starts_at, definition_version, interval_ms, checks, before FROM strips
+SELECT target_id, location, starts_at, definition_version, interval_ms, checks, before FROM strips
 WHERE target_id = $1 AND starts_at >= $2 AND starts_at < $3
 ORDER BY location, starts_at, definition_version
 `
@@ -85,6 +85,7 @@ type ListStripsBetweenParams struct {
 }
 
 type ListStripsBetweenRow struct {
+	TargetID          string
 	Location          string
 	StartsAt          time.Time
 	DefinitionVersion string
@@ -104,6 +105,7 @@ func (q *Queries) ListStripsBetween(ctx context.Context, db DBTX, arg ListStrips
 	for rows.Next() {
 		var i ListStripsBetweenRow
 		if err := rows.Scan(
+			&i.TargetID,
 			&i.Location,
 			&i.StartsAt,
 			&i.DefinitionVersion,
