@@ -27,7 +27,7 @@ WHERE topic = @topic AND (partition, record_offset) IN (SELECT unnest(@partition
 -- Dead letters of topics by cause, without the numbers and ids in it; the totals are over all causes.
 SELECT left(regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+', '*', 'g'), 200)::text AS cause, count(*) AS letters,
     (sum(count(*)) OVER ())::bigint AS total,
-    (sum(count(*) FILTER (WHERE unpublishable IS NOT NULL)) OVER ())::bigint AS unpublishable, count(*) OVER () AS causes
+    (sum(count(*) FILTER (WHERE unpublishable IS NOT NULL)) OVER ())::bigint AS unpublishable
 FROM dead_letters WHERE topic = ANY (@topics::text[])
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT @up_to;
 
@@ -135,7 +135,7 @@ ORDER BY target_id, slot LIMIT @up_to;
 
 -- name: CountGaps :many
 -- The slots nobody accounts for, from a moment on, the most first.
-SELECT target_id, location, sum(gaps)::bigint AS gaps, count(*) OVER () AS pairs, (sum(sum(gaps)) OVER ())::bigint AS total
+SELECT target_id, location, sum(gaps)::bigint AS gaps, (sum(sum(gaps)) OVER ())::bigint AS total
 FROM rollups WHERE starts_at >= @since AND span = 'hour' AND gaps > 0
 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT @up_to;
 

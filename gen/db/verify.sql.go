@@ -406,7 +406,7 @@ func (q *Queries) CountChecksBefore(ctx context.Context, db DBTX, belowID string
 }
 
 const countGaps = `-- name: CountGaps :many
-SELECT target_id, location, sum(gaps)::bigint AS gaps, count(*) OVER () AS pairs, (sum(sum(gaps)) OVER ())::bigint AS total
+SELECT target_id, location, sum(gaps)::bigint AS gaps, (sum(sum(gaps)) OVER ())::bigint AS total
 FROM rollups WHERE starts_at >= $1 AND span = 'hour' AND gaps > 0
 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT $2
 `
@@ -420,7 +420,6 @@ type CountGapsRow struct {
 	TargetID string
 	Location string
 	Gaps     int64
-	Pairs    int64
 	Total    int64
 }
 
@@ -438,7 +437,6 @@ func (q *Queries) CountGaps(ctx context.Context, db DBTX, arg CountGapsParams) (
 			&i.TargetID,
 			&i.Location,
 			&i.Gaps,
-			&i.Pairs,
 			&i.Total,
 		); err != nil {
 			return nil, err
@@ -454,7 +452,7 @@ func (q *Queries) CountGaps(ctx context.Context, db DBTX, arg CountGapsParams) (
 const countLetters = `-- name: CountLetters :many
 SELECT left(regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+', '*', 'g'), 200)::text AS cause, count(*) AS letters,
     (sum(count(*)) OVER ())::bigint AS total,
-    (sum(count(*) FILTER (WHERE unpublishable IS NOT NULL)) OVER ())::bigint AS unpublishable, count(*) OVER () AS causes
+    (sum(count(*) FILTER (WHERE unpublishable IS NOT NULL)) OVER ())::bigint AS unpublishable
 FROM dead_letters WHERE topic = ANY ($1::text[])
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $2
 `
@@ -469,7 +467,6 @@ type CountLettersRow struct {
 	Letters       int64
 	Total         int64
 	Unpublishable int64
-	Causes        int64
 }
 
 // Dead letters of topics by cause, without the numbers and ids in it; the totals are over all causes.
@@ -487,7 +484,6 @@ func (q *Queries) CountLetters(ctx context.Context, db DBTX, arg CountLettersPar
 			&i.Letters,
 			&i.Total,
 			&i.Unpublishable,
-			&i.Causes,
 		); err != nil {
 			return nil, err
 		}
