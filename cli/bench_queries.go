@@ -63,35 +63,32 @@ func (b *bench) benchQueries(now time.Time) []benchQuery {
 	since := until.Add(-yearHours * time.Hour)
 	year := func(locations ...string) func(context.Context, db.DBTX) (int, error) {
 		return func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := status.Rollups(ctx, tx, db.ListRollupsByTimeParams{Target: one, Locations: locations, Span: "hour", Since: since, Until: until})
-			return len(rows), err
+			return rowsOf(status.Rollups(ctx, tx, db.ListRollupsByTimeParams{Target: one, Locations: locations, Span: "hour", Since: since, Until: until}))
 		}
 	}
 	return []benchQuery{
 		{"state of all targets", func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := q.ListStatuses(ctx, tx, db.ListStatusesParams{UpTo: int32(b.options.targets)})
-			return len(rows), err
+			return rowsOf(q.ListStatuses(ctx, tx, db.ListStatusesParams{UpTo: int32(b.options.targets)}))
 		}},
 		{"their states and last checks by location", func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := q.ListLocationStatuses(ctx, tx, db.ListLocationStatusesParams{First: one, Last: benchTargetID(b.options.targets - 1)})
-			return len(rows), err
+			return rowsOf(q.ListLocationStatuses(ctx, tx, db.ListLocationStatusesParams{First: one, Last: benchTargetID(b.options.targets - 1)}))
 		}},
 		{"checks of a page's targets in a day", func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := q.CountChecks(ctx, tx, db.CountChecksParams{Since: now.Add(-24 * time.Hour), First: one, Last: page})
-			return len(rows), err
+			return rowsOf(q.CountChecks(ctx, tx, db.CountChecksParams{Since: now.Add(-24 * time.Hour), First: one, Last: page}))
 		}},
 		{"a year of a target by hour, uptime, 3 locations", func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := q.CountChecksByTime(ctx, tx, db.CountChecksByTimeParams{Target: one, Span: "hour", Since: since, Until: until})
-			return len(rows), err
+			return rowsOf(q.CountChecksByTime(ctx, tx, db.CountChecksByTimeParams{Target: one, Span: "hour", Since: since, Until: until}))
 		}},
 		{"the same with percentiles, 1 location", year(yearLocations[0])},
 		{"the same with percentiles, 3 locations", year(yearLocations...)},
 		{"incidents of a target", func(ctx context.Context, tx db.DBTX) (int, error) {
-			rows, err := q.ListIncidents(ctx, tx, db.ListIncidentsParams{Target: one, Before: until, UpTo: 100})
-			return len(rows), err
+			return rowsOf(q.ListIncidents(ctx, tx, db.ListIncidentsParams{Target: one, Before: until, UpTo: 100}))
 		}},
 	}
 }
+
+// rowsOf counts what was answered.
+func rowsOf[T any](rows []T, err error) (int, error) { return len(rows), err }
 
 // measureQueries asks what a status page asks of the tables that the processor filled, with a year for one target.
 func (b *bench) measureQueries(ctx context.Context) error {
