@@ -52,10 +52,7 @@ func (p *program) dbCommand() *urfave.Command {
 // withDatabase gives an action the database.
 func (p *program) withDatabase(do func(context.Context, *pgxpool.Pool) error) urfave.ActionFunc {
 	return func(c *urfave.Context) error {
-		if err := p.load(c); err != nil {
-			return err
-		}
-		s, err := p.reach(c.Context, need{postgres: true})
+		s, err := p.loadAndReach(c, need{postgres: true})
 		if err != nil {
 			return err
 		}

@@ -166,10 +166,7 @@ func (p *program) retryDead(c *urfave.Context) error {
 			return usageError{fmt.Errorf("%v: only dead letters of %s can be applied", at, schemas.TopicChecks)}
 		}
 	}
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{registry: true, postgres: true})
+	s, err := p.loadAndReach(c, need{registry: true, postgres: true})
 	if err != nil {
 		return err
 	}

@@ -62,10 +62,7 @@ func (p *program) listDead(c *urfave.Context) error {
 	if c.IsSet("key") {
 		f.Key = []byte(c.String("key"))
 	}
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{postgres: true})
+	s, err := p.loadAndReach(c, need{postgres: true})
 	if err != nil {
 		return err
 	}

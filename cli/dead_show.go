@@ -31,10 +31,7 @@ func (p *program) showDead(c *urfave.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{postgres: true})
+	s, err := p.loadAndReach(c, need{postgres: true})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,13 @@ func newProgressLine(out io.Writer, env func(string) (string, bool)) *progressLi
 	return &progressLine{out: out, live: canBeSteered(out, env), last: time.Now()}
 }
 
+// showProgress puts a line of progress at the end of standard error. It comes before load, which makes the logger.
+func (p *program) showProgress() *progressLine {
+	line := newProgressLine(p.Stderr, p.Env)
+	p.Stderr = line
+	return line
+}
+
 // Write writes text in place of the line, which comes back when it changes.
 func (l *progressLine) Write(text []byte) (int, error) {
 	l.mu.Lock()

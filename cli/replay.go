@@ -57,13 +57,9 @@ func (p *program) replay(c *urfave.Context) error {
 			return err
 		}
 	}
-	line := newProgressLine(p.Stderr, p.Env)
-	p.Stderr = line // before the logger is made
+	line := p.showProgress()
 	defer line.clear()
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{kafka: !c.Bool("abandon"), registry: !c.Bool("abandon"), postgres: true})
+	s, err := p.loadAndReach(c, need{kafka: !c.Bool("abandon"), registry: !c.Bool("abandon"), postgres: true})
 	if err != nil {
 		return err
 	}

@@ -17,13 +17,9 @@ func (p *program) replayRules(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	line := newProgressLine(p.Stderr, p.Env)
-	p.Stderr = line // before the logger is made
+	line := p.showProgress()
 	defer line.clear()
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{postgres: true})
+	s, err := p.loadAndReach(c, need{postgres: true})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
+	urfave "github.com/urfave/cli/v2"
 
 	"webcheck/schemas"
 )
@@ -32,6 +33,14 @@ func (p *program) reach(ctx context.Context, need need) (*services, error) {
 		return nil, err
 	}
 	return p.reachAt(ctx, need, found)
+}
+
+// loadAndReach reads the configuration for the command of c and finds its services; see load and reach.
+func (p *program) loadAndReach(c *urfave.Context, need need) (*services, error) {
+	if err := p.load(c); err != nil {
+		return nil, err
+	}
+	return p.reach(c.Context, need)
 }
 
 // reachAt is reach with the places of the services that are not configured.

@@ -35,10 +35,7 @@ func (p *program) tail(c *urfave.Context) error {
 	if c.IsSet("count") && c.Int("count") < 1 {
 		return usageError{fmt.Errorf("--count %d: it must be 1 or more", c.Int("count"))}
 	}
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{kafka: true, registry: true})
+	s, err := p.loadAndReach(c, need{kafka: true, registry: true})
 	if err != nil {
 		return err
 	}

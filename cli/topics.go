@@ -48,10 +48,7 @@ func (p *program) topicsCommand() *urfave.Command {
 // withTopics gives an action a client of Kafka.
 func (p *program) withTopics(do func(context.Context, *kgo.Client) error) urfave.ActionFunc {
 	return func(c *urfave.Context) error {
-		if err := p.load(c); err != nil {
-			return err
-		}
-		s, err := p.reach(c.Context, need{kafka: true})
+		s, err := p.loadAndReach(c, need{kafka: true})
 		if err != nil {
 			return err
 		}

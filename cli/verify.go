@@ -35,13 +35,9 @@ func (p *program) verify(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	line := newProgressLine(p.Stderr, p.Env)
-	p.Stderr = line // before the logger is made
+	line := p.showProgress()
 	defer line.clear()
-	if err := p.load(c); err != nil {
-		return err
-	}
-	s, err := p.reach(c.Context, need{kafka: true, registry: true, postgres: true})
+	s, err := p.loadAndReach(c, need{kafka: true, registry: true, postgres: true})
 	if err != nil {
 		return err
 	}
