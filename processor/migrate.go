@@ -80,23 +80,26 @@ func Drop(ctx context.Context, pool *pgxpool.Pool) error {
 // checkMigrated says whether the database has every migration of this build. It may have newer ones: migrations first add
 // and only a release later take away, so that processors of two releases run side by side.
 func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
-	provider, done, err := newProvider(pool)
-	if err != nil {
-		return err
-	}
-	defer done()
-	version, err := databaseVersion(ctx, pool)
-	if err != nil {
-		return err
-	}
-	sources := provider.ListSources()
-	if newest := sources[len(sources)-1].Version; version < newest {
-		return &PermanentError{
+	version, newest, err := compareMigrations(ctx, pool)
+	if err == nil && version < newest {
+		err = &PermanentError{
 			Err:  fmt.Errorf("the database is at migration %d, this build needs %d", version, newest),
 			Next: `run "webcheck db migrate"`,
 		}
 	}
-	return nil
+	return err
+}
+
+// compareMigrations gives the newest migration that the database has, and this build's.
+func compareMigrations(ctx context.Context, pool *pgxpool.Pool) (version, newest int64, err error) {
+	provider, done, err := newProvider(pool)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer done()
+	sources := provider.ListSources()
+	version, err = databaseVersion(ctx, pool)
+	return version, sources[len(sources)-1].Version, err
 }
 
 // databaseVersion is the newest migration that the database has, 0 for none. It asks first whether the table is there,

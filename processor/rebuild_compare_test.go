@@ -10,13 +10,19 @@ import (
 )
 
 // compared compares the schemas of testSwap and gives what differs, a line a table that does.
-func compared(t *testing.T, pool *pgxpool.Pool, limit int) (differing []string) {
+func compared(t *testing.T, pool, shadow *pgxpool.Pool, limit int) (differing []string) {
 	t.Helper()
-	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		all, err := compareSchemas(t.Context(), tx, testSwap.live, testSwap.next, limit)
+	atOneMoment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	next, err := shadow.BeginTx(t.Context(), atOneMoment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = next.Rollback(t.Context()) }()
+	err = pgx.BeginTxFunc(t.Context(), pool, atOneMoment, func(live pgx.Tx) error {
+		all, err := compareSchemas(t.Context(), schemaView{live, testSwap.live}, schemaView{next, testSwap.next}, limit)
 		for _, c := range all {
-			if c.differingBuckets > 0 {
-				differing = append(differing, fmt.Sprintf("%s: %d and %d rows, %d buckets, %v", c.table, c.liveRows, c.rows, c.differingBuckets, c.differences))
+			if c.Differing() {
+				differing = append(differing, fmt.Sprintf("%s: %d and %d rows, %d buckets, %v", c.Table, c.LiveRows, c.NextRows, c.DifferingBuckets, c.Differences))
 			}
 		}
 		return err
@@ -36,7 +42,7 @@ func TestAComparisonNamesTheRowsThatDifferAndNoOthers(t *testing.T) {
 	}
 	writeAll(t, pool, events, func() int { return 40 })
 	writeAll(t, shadow, events, func() int { return 7 })
-	if differing := compared(t, pool, 10); differing != nil {
+	if differing := compared(t, pool, shadow, 10); differing != nil {
 		t.Errorf("the same events: %q differ", differing)
 	}
 	missing, changed := newEvent("target-0", 7), newEvent("target-1", 8)
@@ -58,7 +64,7 @@ func TestAComparisonNamesTheRowsThatDifferAndNoOthers(t *testing.T) {
 		fmt.Sprintf(`rollups: 14 and 14 rows, 1 buckets, [{(target-2,here,day,"%s") both}]`, query(t, pool,
 			"SELECT starts_at::text FROM rollups WHERE target_id = 'target-2' AND span = 'day'")[0]),
 	}
-	if diff := cmp.Diff(want, compared(t, pool, 2)); diff != "" {
+	if diff := cmp.Diff(want, compared(t, pool, shadow, 2)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

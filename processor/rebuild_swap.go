@@ -21,13 +21,13 @@ var lockedTables = []string{
 	"announcements", "outbox", "dead_letters", "definitions",
 }
 
-// lock makes writers of the live schema wait until the transaction ends; readers go on. Partitions that are being made are
-// waited for first, because who makes one locks the table last.
+// lock makes writers of the live schema wait until the transaction ends; readers go on. Partitions that are being made, and
+// transitions that are being published, are waited for first, because who does so locks the table last.
 func (s schemaSwap) lock(ctx context.Context, tx pgx.Tx) error {
-	for _, table := range []string{"checks", "strips"} {
+	for _, table := range []string{"outbox", "checks", "strips"} {
 		name := pgx.Identifier{s.live, table}.Sanitize()
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::text::regclass::oid::bigint)", name); err != nil {
-			return fmt.Errorf("waiting for partitions of %s: %w", table, err)
+			return fmt.Errorf("waiting for who works on %s: %w", table, err)
 		}
 	}
 	for _, table := range lockedTables {

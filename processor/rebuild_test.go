@@ -1,0 +1,406 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"webcheck/embedded/testservices/seed"
+	"webcheck/gen/event"
+)
+
+// rebuilder gives a Rebuilder on the pipeline; change, which may be nil, adapts its configuration.
+func (p *pipeline) rebuilder(change func(*RebuildConfig)) *Rebuilder {
+	p.t.Helper()
+	r, err := NewRebuilder(p.t.Context(), p.rebuildConfig(change))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(r.Close)
+	return r
+}
+
+func (p *pipeline) rebuildConfig(change func(*RebuildConfig)) RebuildConfig {
+	p.t.Helper()
+	cfg := RebuildConfig{Config: Config{
+		Topic: p.topic, DeadTopic: p.dead, Kafka: p.kafka.Opts(), Registry: p.schemas(), Pool: p.pool, Logger: slog.New(p.logs),
+	}}
+	if change != nil {
+		change(&cfg)
+	}
+	return cfg
+}
+
+// rebuild runs one and says what differed; swapped is what is wanted of it.
+func (p *pipeline) rebuild(accept, swapped bool, change func(*RebuildConfig)) (differing []string) {
+	p.t.Helper()
+	r := p.rebuilder(change)
+	defer r.Close()
+	result, err := r.Run(p.t.Context(), accept)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if result.Swapped != swapped {
+		p.t.Errorf("swapped: %v, want %v; compared %+v", result.Swapped, swapped, result.Compared)
+	}
+	for _, c := range result.Compared {
+		if c.Differing() {
+			differing = append(differing, fmt.Sprintf("%s: %d and %d rows", c.Table, c.LiveRows, c.NextRows))
+		}
+	}
+	return differing
+}
+
+// contents gives the rows of all tables in use but goose's, partitions included, as text.
+func (p *pipeline) contents() map[string][]string {
+	p.t.Helper()
+	all := make(map[string][]string)
+	for _, table := range query(p.t, p.pool, "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()") {
+		if table != migrationsTable {
+			all[table] = query(p.t, p.pool, fmt.Sprintf("SELECT t::text FROM %s AS t ORDER BY 1", pgx.Identifier{table}.Sanitize()))
+		}
+	}
+	return all
+}
+
+func TestARebuildBesideAProcessorEndsInTheTablesOfOnePassAndTellsNewsOnce(t *testing.T) {
+	p := newPipeline(t, 2)
+	live := p.start(nil)
+	events := recentEvents("site", up, up, down, down, down, up, up)
+	for _, e := range events[:4] {
+		p.produceAt(e.Slot, e)
+	}
+	others := newEvents(300)
+	p.produce(2, others[:200]...)
+	p.produceRecords(&kgo.Record{Topic: p.topic, Partition: 1, Value: []byte("garbage")})
+	live.await(205)
+	more := others[200:]
+	differing := p.rebuild(false, true, func(c *RebuildConfig) {
+		c.BatchRecords = 20
+		c.OnProgress = func(RebuildProgress) {
+			if n := min(5, len(more)); n > 0 {
+				p.produce(2, more[:n]...)
+				more = more[n:]
+			}
+		}
+	})
+	if differing != nil {
+		t.Errorf("%q differ", differing)
+	}
+	p.produce(2, more...)
+	for _, e := range events[4:] {
+		p.produceAt(e.Slot, e)
+	}
+	live.await(308)
+	p.readDead(1)
+	told := p.readTransitions(3)
+	live.finish()
+	if left := query(t, p.pool, "SELECT event_id::text FROM outbox"); len(left) > 0 || told[2].To != "up" {
+		t.Errorf("told %+v, and %q is left", told, left)
+	}
+	p.checkInvariants(append(others, events...), 1)
+	if kept := query(t, p.pool, "SELECT count(*)::text FROM public_before_rebuild.checks"); kept[0] == "0" {
+		t.Error("the tables from before are not kept")
+	}
+	if said := p.logs.with("permanent"); len(said) > 0 {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestARebuildNamesWhatDiffersAndMendsItOnceAccepted(t *testing.T) {
+	p := newPipeline(t, 2)
+	events := newEvents(60)
+	p.produce(2, events...)
+	p.process(60)
+	want := p.contents()
+	for _, sql := range []string{
+		"DELETE FROM checks WHERE event_id = (SELECT event_id FROM checks ORDER BY event_id LIMIT 1)",
+		"UPDATE rollups SET up = up + 1 WHERE target_id = 'target-2' AND span = 'day'",
+		"DELETE FROM strips WHERE target_id = 'target-3'",
+		"UPDATE target_states SET state = 'down' WHERE target_id = 'target-4'",
+	} {
+		p.exec(sql)
+	}
+	differing := p.rebuild(false, false, nil)
+	for _, table := range []string{"checks: 59 and 60 rows", "strips: ", "target_states: 7 and 7 rows", "rollups: 14 and 14 rows"} {
+		if !strings.Contains(strings.Join(differing, "\n"), table) {
+			t.Errorf("differing: %q, want %q among them", differing, table)
+		}
+	}
+	if rows := len(dump(t, p.pool)); rows != 59 {
+		t.Errorf("%d rows are in use, want the 59 from before", rows)
+	}
+	p.rebuild(true, true, nil)
+	if diff := cmp.Diff(want, p.contents()); diff != "" {
+		t.Errorf("(-before the damage +rebuilt):\n%s", diff)
+	}
+}
+
+func TestARebuildTakesOverWhatTheLogNoLongerHas(t *testing.T) {
+	p := newPipeline(t, 2)
+	events := newEvents(60)
+	p.produce(2, events...)
+	p.produceRecords(&kgo.Record{Topic: p.topic, Value: []byte("garbage")})
+	p.process(61)
+	p.deleteUpTo(0, 20)
+	want := p.contents()
+	if differing := p.rebuild(false, true, nil); differing != nil {
+		t.Errorf("%q differ", differing)
+	}
+	if diff := cmp.Diff(want, p.contents()); diff != "" {
+		t.Errorf("(-before +rebuilt):\n%s", diff)
+	}
+}
+
+func TestARebuildOfWhatRetentionHasCutOffChangesNothing(t *testing.T) {
+	random := seed.Random(t)
+	p := newPipeline(t, 1)
+	p.process(0)
+	store := newStore(p.pool)
+	for n := range 12 {
+		l := &lab{t: t, pool: p.pool, store: store, next: storedOffset(t, p.pool, 0)}
+		l.clear()
+		clear(store.days)
+		c := randomFoldCase(random)
+		tomorrow := time.Now().UTC().Truncate(day).Add(day) // from then on the log would decide, which has nothing here
+		c.events = slices.DeleteFunc(c.events, func(e event.CheckCompleted) bool { return !e.Slot.Before(tomorrow) })
+		l.mix(random, &c)
+		days := query(t, p.pool, "SELECT DISTINCT slot::date::text FROM checks ORDER BY 1")
+		first := random.IntN(len(days)) // strips are dropped after checks, and may have had to be left
+		p.exec(fmt.Sprintf("SELECT drop_checks_partitions('%s'), drop_strips_partitions('%s')", days[first], days[random.IntN(first+1)]))
+		want := p.contents()
+		r := p.rebuilder(func(c *RebuildConfig) { c.Retention, c.BatchRecords = day, 1+random.IntN(500) })
+		result, err := r.Run(t.Context(), true)
+		if err != nil || !result.Swapped || result.Differs() {
+			t.Fatalf("case %d: %+v, %v", n, result, err)
+		}
+		if diff := cmp.Diff(want, p.contents()); diff != "" {
+			t.Fatalf("case %d (-before +rebuilt):\n%s", n, diff)
+		}
+		if _, err := r.Discard(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+	}
+}
+
+func TestARollbackBringsTheTablesFromBeforeUpToDate(t *testing.T) {
+	p := newPipeline(t, 2)
+	events := newEvents(60)
+	p.produce(2, events[:40]...)
+	p.process(40)
+	p.exec("UPDATE rollups SET up = up + 1 WHERE target_id = 'target-2' AND span = 'day'")
+	p.rebuild(true, true, nil)
+	p.produce(2, events[40:]...)
+	p.process(20)
+	want := p.contents()
+	r := p.rebuilder(nil)
+	for _, up := range []string{"10", "9"} { // the second one undoes the first
+		if result, err := r.Rollback(t.Context()); err != nil || !result.Swapped {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		p.checkIDs(events)
+		if got := query(t, p.pool, "SELECT up::text FROM rollups WHERE target_id = 'target-2' AND span = 'day'"); got[0] != up {
+			t.Errorf("%s checks of target-2 are counted, want %s", got[0], up)
+		}
+	}
+	if diff := cmp.Diff(want, p.contents()); diff != "" {
+		t.Errorf("(-before +after two rollbacks):\n%s", diff)
+	}
+	dropped, err := r.Discard(t.Context())
+	if diff := cmp.Diff([]string{"public_before_rebuild"}, dropped); diff != "" || err != nil {
+		t.Errorf("discarding: %v (-want +got):\n%s", err, diff)
+	}
+	var permanent *PermanentError
+	if _, err := r.Rollback(t.Context()); !errors.As(err, &permanent) {
+		t.Errorf("a rollback to nothing: got %v, want a PermanentError", err)
+	}
+}
+
+func TestARebuildKilledAtAnyStatementGoesOnToTheSameTables(t *testing.T) {
+	random := seed.Random(t) // a run has some 250 statements, and every one takes a second
+	p := newPipeline(t, 2)
+	p.produce(2, newEvents(30)...)
+	p.produceRecords(&kgo.Record{Topic: p.topic, Value: []byte("garbage")})
+	p.process(31)
+	p.deleteUpTo(0, 5)
+	want := p.contents()
+	for n := random.IntN(10); ; n += 1 + random.IntN(20) {
+		killed, err := p.killRebuild(n)
+		if !killed {
+			if err != nil || n < 60 {
+				t.Errorf("the first run that was not killed was number %d: %v", n, err)
+			}
+			return
+		}
+		r := p.rebuilder(nil)
+		if there, err := r.ours(t.Context(), r.kept); err != nil {
+			t.Fatal(err)
+		} else if !there { // else its last statement came through
+			if result, err := r.Run(t.Context(), false); err != nil || !result.Swapped {
+				t.Fatalf("killed at statement %d, then %+v, %v", n, result, err)
+			}
+		}
+		if diff := cmp.Diff(want, p.contents()); diff != "" {
+			t.Fatalf("killed at statement %d (-want +got):\n%s", n, diff)
+		}
+		if _, err := r.Discard(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+	}
+}
+
+// killRebuild runs a rebuild whose connections die at the n-th statement.
+func (p *pipeline) killRebuild(n int) (killed bool, err error) {
+	p.t.Helper()
+	ctx, kill := context.WithCancel(p.t.Context())
+	defer kill()
+	dying := &dyingTracer{left: n, die: kill}
+	pool := p.poolLike(func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = dying })
+	defer pool.Close()
+	r, err := NewRebuilder(ctx, p.rebuildConfig(func(c *RebuildConfig) { c.Pool, c.BatchRecords = pool, 10 }))
+	if err != nil {
+		return ctx.Err() != nil, err
+	}
+	_, err = r.Run(ctx, false)
+	r.Close()
+	for len(query(p.t, p.pool, "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")) > 0 {
+	} // the server has not heard of the end yet
+	return ctx.Err() != nil, err
+}
+
+func TestASwapWaitsForALongReaderAndSaysSo(t *testing.T) {
+	p := newPipeline(t, 1)
+	p.produce(1, newEvents(10)...)
+	p.process(10)
+	reader, err := p.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows int
+	if err := reader.QueryRow(t.Context(), "SELECT count(*) FROM checks").Scan(&rows); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		result, err := p.rebuilder(nil).Run(t.Context(), false)
+		if err == nil && !result.Swapped {
+			err = fmt.Errorf("not swapped: %+v", result)
+		}
+		done <- err
+	}()
+	p.awaitLog("waiting, will go on where it stopped", "rebuilding", "has been reading or writing the tables in one transaction since")
+	for range 20 { // whoever comes while the swap tries again is served in its time
+		if err := p.pool.QueryRow(t.Context(), "SELECT count(*) FROM checks").Scan(&rows); err != nil || rows != 10 {
+			t.Errorf("%d rows, %v", rows, err)
+		}
+	}
+	if err := reader.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARebuildRefusesAtOnceWhatItCouldNotDo(t *testing.T) {
+	p := newPipeline(t, 1)
+	p.process(0)
+	role := fmt.Sprintf("webcheck_rebuild_%d", time.Now().UnixNano())
+	p.exec("CREATE ROLE " + role)
+	t.Cleanup(func() {
+		for _, sql := range []string{"DROP OWNED BY ", "DROP ROLE "} {
+			if _, err := p.pool.Exec(context.Background(), sql+role); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	as := p.poolLike(func(cfg *pgxpool.Config) {
+		cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "SET ROLE "+role)
+			return err
+		}
+	})
+	p.exec("GRANT SELECT ON webcheck_migrations TO " + role)
+	refused := func(pool *pgxpool.Pool, want string) {
+		t.Helper()
+		r, err := NewRebuilder(t.Context(), p.rebuildConfig(func(c *RebuildConfig) { c.Pool = pool }))
+		if err == nil {
+			defer r.Close()
+			_, err = r.Run(t.Context(), false)
+		}
+		var permanent *PermanentError
+		if !errors.As(err, &permanent) || !strings.Contains(err.Error(), want) || permanent.Hint() == "" {
+			t.Errorf("got %v, want a PermanentError with a hint and %q", err, want)
+		}
+	}
+	refused(as, "belong to ")
+	p.exec("CREATE VIEW mine AS SELECT * FROM incidents")
+	refused(p.pool, "depend view mine, which would stay with the old ones")
+	p.exec("DROP VIEW mine; CREATE SCHEMA public_rebuild")
+	refused(p.pool, `a schema "public_rebuild" that no rebuild has made`)
+	p.exec("DROP SCHEMA public_rebuild")
+	first := p.rebuilder(nil)
+	if _, err := first.lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused(p.pool, "another process rebuilds")
+	first.Close()
+	p.rebuild(false, true, nil)
+	refused(p.pool, "still has the tables that the last rebuild replaced")
+	p.exec("INSERT INTO webcheck_migrations (version_id, is_applied) VALUES (99999, true)")
+	refused(p.pool, "is at migration 99999")
+}
+
+func TestARebuildWorksAsTheOwnerOfTheTables(t *testing.T) {
+	p := newPipeline(t, 1)
+	p.produce(1, newEvents(10)...)
+	p.process(10)
+	role := fmt.Sprintf("webcheck_owner_%d", time.Now().UnixNano())
+	p.exec("CREATE ROLE " + role)
+	for _, kind := range []string{"TABLE", "VIEW"} {
+		for _, name := range query(t, p.pool, fmt.Sprintf(`
+SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND CASE '%s' WHEN 'VIEW' THEN relkind = 'v' ELSE relkind IN ('r', 'p') END`, kind)) {
+			p.exec(fmt.Sprintf("ALTER %s %s OWNER TO %s", kind, name, role))
+		}
+	}
+	for _, name := range query(t, p.pool, "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace") {
+		p.exec(fmt.Sprintf("ALTER FUNCTION %s OWNER TO %s", name, role))
+	}
+	database := pgx.Identifier{query(t, p.pool, "SELECT current_database()::text")[0]}.Sanitize()
+	p.exec(fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s; GRANT CREATE, USAGE ON SCHEMA public TO %s", database, role, role))
+	p.rebuild(false, true, nil)
+	owners := query(t, p.pool, "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'")
+	if diff := cmp.Diff([]string{role}, owners); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	r := p.rebuilder(nil)
+	if _, err := r.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	p.exec("REASSIGN OWNED BY " + role + " TO CURRENT_USER")
+	p.exec("DROP OWNED BY " + role)
+	p.exec("DROP ROLE " + role)
+}
+
+func TestWebcheckTablesAreAllThatAMigratedSchemaHas(t *testing.T) {
+	pool := migrated(t)
+	got := query(t, pool, `
+SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition ORDER BY relname COLLATE "C"`)
+	want := slices.Sorted(slices.Values(slices.Concat(webcheckTables, webcheckViews)))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-listed +migrated):\n%s", diff)
+	}
+}
