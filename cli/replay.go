@@ -22,10 +22,13 @@ func (p *program) replayCommand() *urfave.Command {
 			"changed, unless with --reposition. A time is that of the record in Kafka.\n\n" +
 			"With --rules it reads PostgreSQL's checks alone and writes nothing: it says what the rules of that file, which is one like " +
 			"webcheck.yaml, would have made of incidents, pages and uptime. A time is then that of a check's slot.\n\n" +
+			"With --rebuild it makes all tables anew in a schema beside them, from the log and from what only the tables have, compares both, and " +
+			"swaps them in one transaction; processors and readers go on. Where they differ it lists the differences, ends with code 3, and swaps " +
+			"with --accept only. The tables from before are kept for --rollback until --discard. It needs as much room again.\n\n" +
 			"Examples:\n  webcheck replay --from start --dry-run\n  webcheck replay --from 2h --target login\n" +
 			"  webcheck replay --from 2026-11-25T08:00:00Z --to 2026-11-25T09:30:00Z\n" +
 			"  webcheck replay --from 1042 --to 2000 --partition 3\n  webcheck replay --resume\n  webcheck replay --from 1042 --partition 3 --reposition\n" +
-			"  webcheck replay --rules new.yaml --from 30d",
+			"  webcheck replay --rules new.yaml --from 30d\n  webcheck replay --rebuild\n  webcheck replay --rebuild --rollback",
 		Flags: flags([]urfave.Flag{
 			&urfave.StringFlag{Name: "from", Usage: "`WHERE` to begin: start, an offset of one partition, a time, a date (UTC), or how long ago (2h, 3d)"},
 			&urfave.StringFlag{Name: "to", Usage: "`WHERE` to end, in the same forms; what is there is not read any more", DefaultText: "end"},
@@ -36,7 +39,11 @@ func (p *program) replayCommand() *urfave.Command {
 			&urfave.BoolFlag{Name: "abandon", Usage: "give that replay up; what it has written stays", DisableDefaultText: true},
 			&urfave.BoolFlag{Name: "reposition", Usage: "read nothing; make the processors go on at --from", DisableDefaultText: true},
 			&urfave.StringFlag{Name: "rules", Usage: "write nothing; say what the rules of `FILE` would have made of its targets' checks"},
-			&urfave.BoolFlag{Name: "json", Usage: "print what --rules says as one line of JSON", DisableDefaultText: true},
+			&urfave.BoolFlag{Name: "rebuild", Usage: "make all tables anew beside those in use, compare, and swap them; an unfinished one goes on", DisableDefaultText: true},
+			&urfave.BoolFlag{Name: "accept", Usage: "with --rebuild: swap though they differ", DisableDefaultText: true},
+			&urfave.BoolFlag{Name: "rollback", Usage: "with --rebuild: bring the tables from before the last one up to date and back into use", DisableDefaultText: true},
+			&urfave.BoolFlag{Name: "discard", Usage: "with --rebuild: drop the unfinished tables, or those from before", DisableDefaultText: true},
+			&urfave.BoolFlag{Name: "json", Usage: "print what --rules or --rebuild says as one line of JSON", DisableDefaultText: true},
 		}, []string{"kafka", "registry", "postgres", "processor", "log", ""}),
 		Before: noArguments,
 		Action: p.replay,
@@ -46,6 +53,9 @@ func (p *program) replayCommand() *urfave.Command {
 func (p *program) replay(c *urfave.Context) error {
 	if c.IsSet("rules") {
 		return p.replayRules(c)
+	}
+	if c.Bool("rebuild") {
+		return p.rebuild(c)
 	}
 	if err := checkReplayFlags(c); err != nil {
 		return err
@@ -84,19 +94,21 @@ func (p *program) replay(c *urfave.Context) error {
 }
 
 func (p *program) newReplayer(s *services, onProgress func(processor.ReplayProgress)) (*processor.Replayer, error) {
-	return processor.NewReplayer(processor.ReplayConfig{
-		Config: processor.Config{
-			Group:        p.config.Processor.Group,
-			BatchRecords: p.config.Processor.BatchRecords,
-			Retention:    p.config.Processor.Retention,
-			StopTimeout:  p.config.Processor.StopTimeout,
-			Kafka:        s.kafka,
-			Registry:     s.registry,
-			Pool:         s.pool,
-			Logger:       p.logger,
-		},
-		OnProgress: onProgress,
-	})
+	return processor.NewReplayer(processor.ReplayConfig{Config: p.readingConfig(s), OnProgress: onProgress})
+}
+
+// readingConfig is for what reads the log once more.
+func (p *program) readingConfig(s *services) processor.Config {
+	return processor.Config{
+		Group:        p.config.Processor.Group,
+		BatchRecords: p.config.Processor.BatchRecords,
+		Retention:    p.config.Processor.Retention,
+		StopTimeout:  p.config.Processor.StopTimeout,
+		Kafka:        s.kafka,
+		Registry:     s.registry,
+		Pool:         s.pool,
+		Logger:       p.logger,
+	}
 }
 
 // unfinishedReplay gives the replay that can be gone on with; that there is none is an error.

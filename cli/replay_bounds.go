@@ -115,7 +115,12 @@ func checkReplayFlags(c *urfave.Context) error {
 		}
 	}
 	if c.Bool("json") {
-		return usageError{fmt.Errorf("--json goes with --rules")}
+		return usageError{fmt.Errorf("--json goes with --rules and --rebuild")}
+	}
+	for _, of := range rebuildFlags {
+		if c.Bool(of) {
+			return usageError{fmt.Errorf("--%s goes with --rebuild", of)}
+		}
 	}
 	if !c.Bool("resume") && !c.Bool("abandon") && strings.TrimSpace(c.String("from")) == "" {
 		return usageError{withHint(fmt.Errorf("nothing says where to begin"), "give --from start, --from 2h, --from 2026-11-25T08:00:00Z, or --from 1042 --partition 3")}

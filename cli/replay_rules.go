@@ -51,7 +51,7 @@ func (p *program) replayRules(c *urfave.Context) error {
 
 // rulesQuestion reads the flags and the file of a question about other rules.
 func rulesQuestion(c *urfave.Context, now time.Time) (q processor.WhatIfQuestion, err error) {
-	for _, other := range []string{"partition", "dry-run", "resume", "abandon", "reposition"} {
+	for _, other := range slices.Concat([]string{"partition", "dry-run", "resume", "abandon", "reposition", "rebuild"}, rebuildFlags) {
 		if c.IsSet(other) {
 			return q, usageError{fmt.Errorf("--%s does not go with --rules", other)}
 		}

@@ -55,23 +55,26 @@ func (r *replayRun) resume(ctx context.Context, s *services) error {
 // plan looks into the log and says what is there to read.
 func (r *replayRun) plan(ctx context.Context, q processor.ReplayQuestion) (processor.ReplayPlan, error) {
 	plan, err := r.look(ctx, q)
-	if err != nil {
-		return plan, err
+	if err == nil {
+		r.out.replayPlan(plan)
 	}
-	only := ""
+	return plan, err
+}
+
+func (p *printer) replayPlan(plan processor.ReplayPlan) {
+	q, only := plan.Question, ""
 	if q.Target != "" {
 		only = fmt.Sprintf(", of which those of target %s are replayed", printable(q.Target))
 	}
-	r.out.printf("%s, from %v to %v: %s to read%s", plan.Topic, q.From, q.To, count(int(plan.Records()), "record"), only)
-	r.out.printf("%9s  %12s  %12s  %12s", "partition", "from", "to", "records")
+	p.printf("%s, from %v to %v: %s to read%s", plan.Topic, q.From, q.To, count(int(plan.Records()), "record"), only)
+	p.printf("%9s  %12s  %12s  %12s", "partition", "from", "to", "records")
 	for _, span := range plan.Partitions {
 		note := expiredText(q, span)
 		if span.Processed >= 0 && span.Processed <= span.To && span.Processed < span.LogEnd {
 			note += fmt.Sprintf("  %d from %d on wait for a processor, not for a replay", span.LogEnd-span.Processed, span.Processed)
 		}
-		r.out.printf("%9d  %12d  %12d  %12d%s", span.Partition, span.From, span.To, span.To-span.From, note)
+		p.printf("%9d  %12d  %12d  %12d%s", span.Partition, span.From, span.To, span.To-span.From, note)
 	}
-	return plan, nil
 }
 
 func (r *replayRun) look(ctx context.Context, q processor.ReplayQuestion) (processor.ReplayPlan, error) {
@@ -151,13 +154,16 @@ func (r *replayRun) onProgress(progress processor.ReplayProgress) {
 }
 
 func progressText(progress processor.ReplayProgress, rate float64) string {
-	text := fmt.Sprintf("%s: %d of %d records, %.0f/s", percent(progress), progress.Total-progress.Left, progress.Total, rate)
-	if rate > 0 {
-		// In seconds that are sure to be few enough for a duration.
-		left := time.Duration(min(float64(progress.Left)/rate, 1e9)) * time.Second
-		text += ", " + formatDuration(left) + " left"
+	return fmt.Sprintf("%s: %d of %d records, %.0f/s%s", percent(progress), progress.Total-progress.Left, progress.Total, rate, remainingText(progress.Left, rate))
+}
+
+// remainingText says how long what is left takes at a rate, nothing where that is not known.
+func remainingText(left int64, rate float64) string {
+	if rate <= 0 {
+		return ""
 	}
-	return text
+	// In seconds that are sure to be few enough for a duration.
+	return ", " + formatDuration(time.Duration(min(float64(left)/rate, 1e9))*time.Second) + " left"
 }
 
 func percent(progress processor.ReplayProgress) string {

@@ -62,8 +62,8 @@ type RowDifference struct {
 	In  string `json:"in"` // "live" or "next", which alone has it, or "both", with different contents
 }
 
-// listedDifferences is how many differing rows of a table are named.
-const listedDifferences = 10
+// ListedDifferences is how many differing rows of a table are named at most.
+const ListedDifferences = 10
 
 // schemaView is a schema in a transaction that is REPEATABLE READ, so that all of it is of one moment.
 type schemaView struct {

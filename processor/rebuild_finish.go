@@ -28,7 +28,7 @@ func (r *Rebuilder) compare(ctx context.Context) (all []TableComparison, err err
 			return err
 		}
 		return pgx.BeginTxFunc(ctx, r.nextPool, atOneMoment, func(next pgx.Tx) (err error) {
-			all, err = compareSchemas(ctx, schemaView{live, r.live}, schemaView{next, r.next}, listedDifferences)
+			all, err = compareSchemas(ctx, schemaView{live, r.live}, schemaView{next, r.next}, ListedDifferences)
 			return err
 		})
 	})

@@ -73,7 +73,10 @@ func (r *Rebuilder) catchUp(ctx context.Context, live db.DBTX, stage RebuildStag
 	if err := r.checkExpired(ctx, at); err != nil {
 		return err
 	}
-	again := &rereading{Processor: r.shadow, at: at, report: func(p ReplayProgress) { r.report(stage, int64(p.Records), p.Left) }}
+	again := &rereading{
+		Processor: r.shadow, at: at, report: func(p ReplayProgress) { r.report(stage, int64(p.Records+p.TooOld), p.Left) },
+		giveUp: `"webcheck replay --rebuild --discard" gives the rebuild up`,
+	}
 	if err := again.run(ctx); err != nil {
 		return err
 	}

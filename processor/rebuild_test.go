@@ -56,6 +56,9 @@ func (p *pipeline) rebuild(accept, swapped bool, change func(*RebuildConfig)) (d
 	for _, c := range result.Compared {
 		if c.Differing() {
 			differing = append(differing, fmt.Sprintf("%s: %d and %d rows", c.Table, c.LiveRows, c.NextRows))
+			if len(c.Differences) == 0 {
+				p.t.Errorf("no difference of %s is named", c.Table)
+			}
 		}
 	}
 	return differing

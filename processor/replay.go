@@ -95,7 +95,7 @@ func (r *Replayer) Resume(ctx context.Context, unfinished UnfinishedReplay) (Rep
 }
 
 func (r *Replayer) run(ctx context.Context, at bookmark, target string, begun ReplayProgress) (ReplayProgress, error) {
-	again := &rereading{Processor: r.processor, at: at, target: target, report: r.onProgress, progress: begun}
+	again := &rereading{Processor: r.processor, at: at, target: target, report: r.onProgress, progress: begun, giveUp: `"webcheck replay --abandon" gives the replay up`}
 	err := again.run(ctx)
 	return again.progress, err
 }

@@ -19,6 +19,7 @@ type rereading struct {
 	at       bookmark
 	target   string // leaves out the records with another key; "" leaves out none
 	report   func(ReplayProgress)
+	giveUp   string // what gives the reading up, for a person whose log is not the one that it was begun with
 	progress ReplayProgress
 	done     bool
 }
@@ -96,7 +97,7 @@ func (r *rereading) compare(ctx context.Context, kafka *kadm.Client, left map[in
 		if s.end > log[p].end {
 			return &PermanentError{
 				Err:  fmt.Errorf("replaying %v up to %d: the log ends at %d, so it is not the one that was planned with", at, s.end, log[p].end),
-				Next: `"webcheck replay --abandon" gives the replay up`,
+				Next: r.giveUp,
 			}
 		}
 		if s.next >= log[p].start {
