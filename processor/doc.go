@@ -26,6 +26,10 @@
 // A Replayer reads what the log still has once more, without the group and with the same reader and store, up to where the
 // group stands. Its progress commits with its rows as the offsets do.
 //
+// A Rebuilder makes all tables anew in a schema beside the one in use, from the log and from what only the tables have, compares both,
+// and swaps them in one transaction. It folds silently and never past the offsets that are stored, so nothing is told twice or
+// never, and a process that holds prepared statements writes on into the new tables.
+//
 // WhatIf folds the strips that there are by other rules beside those of the definitions, and says what would have been different. It
 // reads in one snapshot and writes nothing.
 //

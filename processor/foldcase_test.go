@@ -54,6 +54,14 @@ type delivery struct {
 	late bool
 }
 
+// came is when the log took it.
+func (d *delivery) came() time.Time {
+	if d.late {
+		return d.StartedAt.Add(time.Hour)
+	}
+	return d.StartedAt
+}
+
 func inTime(events []event.CheckCompleted) []delivery {
 	all := make([]delivery, len(events))
 	for i := range events {
@@ -74,12 +82,8 @@ func (l *lab) write(deliveries ...delivery) {
 func batchOf(deliveries []delivery, next int64) *batch {
 	b := &batch{topic: "t", advances: map[int32]advance{0: {expected: next, next: next + int64(len(deliveries))}}}
 	for i, d := range deliveries {
-		came := d.StartedAt
-		if d.late {
-			came = came.Add(time.Hour)
-		}
 		b.rows = append(b.rows, row(d.CheckCompleted))
-		b.records = append(b.records, &kgo.Record{Topic: "t", Offset: next + int64(i), Timestamp: came})
+		b.records = append(b.records, &kgo.Record{Topic: "t", Offset: next + int64(i), Timestamp: d.came()})
 	}
 	return b
 }

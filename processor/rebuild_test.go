@@ -197,6 +197,38 @@ func TestARebuildOfWhatRetentionHasCutOffChangesNothing(t *testing.T) {
 	}
 }
 
+func TestARebuildOfARandomLogWithALostBeginningChangesNothing(t *testing.T) {
+	random := seed.Random(t)
+	for range 3 {
+		p := newPipeline(t, 2)
+		c := randomFoldCase(random)
+		tomorrow := time.Now().UTC().Truncate(day).Add(day)
+		c.events = slices.DeleteFunc(c.events, func(e event.CheckCompleted) bool { return !e.Slot.Before(tomorrow) })
+		deliveries := c.deliveries(random)
+		slices.SortStableFunc(deliveries, func(a, b delivery) int { return a.came().Compare(b.came()) })
+		ends := make(map[int32]int64)
+		var records []*kgo.Record
+		for _, d := range deliveries {
+			partition := random.Int32N(2)
+			ends[partition]++
+			records = append(records, &kgo.Record{Topic: p.topic, Partition: partition, Key: []byte(d.TargetID), Value: p.value(d.CheckCompleted), Timestamp: d.came()})
+		}
+		p.produceRecords(records...)
+		half := len(c.definitions) / 2
+		define(t, newStore(p.pool), c.definitions[:half]...)
+		p.process(len(records))
+		define(t, newStore(p.pool), c.definitions[half:]...)
+		p.deleteUpTo(0, random.Int64N(ends[0]+1))
+		want := p.contents()
+		if differing := p.rebuild(false, true, func(c *RebuildConfig) { c.BatchRecords = 1 + random.IntN(500) }); differing != nil {
+			t.Errorf("%q differ", differing)
+		}
+		if diff := cmp.Diff(want, p.contents()); diff != "" {
+			t.Fatalf("(-before +rebuilt):\n%s", diff)
+		}
+	}
+}
+
 func TestARollbackBringsTheTablesFromBeforeUpToDate(t *testing.T) {
 	p := newPipeline(t, 2)
 	events := newEvents(60)

@@ -24,7 +24,7 @@ const (
 )
 
 // foldsDiffer is what to do when the checks are right and a fold of them is not.
-const foldsDiffer = `if the rows above are right, the folds are to be made anew: "webcheck db drop", "webcheck db migrate", and a processor`
+const foldsDiffer = `if the rows above are right, the folds are to be made anew: "webcheck replay --rebuild"`
 
 // classes are all classes in the order of reports, each with what it counts and what a person can do.
 var classes = []struct{ name, title, next string }{
