@@ -170,7 +170,7 @@ func TestARebuildOfWhatRetentionHasCutOffChangesNothing(t *testing.T) {
 	p := newPipeline(t, 1)
 	p.process(0)
 	store := newStore(p.pool)
-	for n := range 12 {
+	for n := range 6 {
 		l := &lab{t: t, pool: p.pool, store: store, next: storedOffset(t, p.pool, 0)}
 		l.clear()
 		clear(store.days)
@@ -199,7 +199,7 @@ func TestARebuildOfWhatRetentionHasCutOffChangesNothing(t *testing.T) {
 
 func TestARebuildOfARandomLogWithALostBeginningChangesNothing(t *testing.T) {
 	random := seed.Random(t)
-	for range 3 {
+	for range 2 {
 		p := newPipeline(t, 2)
 		c := randomFoldCase(random)
 		tomorrow := time.Now().UTC().Truncate(day).Add(day)
@@ -270,7 +270,7 @@ func TestARebuildKilledAtAnyStatementGoesOnToTheSameTables(t *testing.T) {
 	p.process(31)
 	p.deleteUpTo(0, 5)
 	want := p.contents()
-	for n := random.IntN(10); ; n += 1 + random.IntN(20) {
+	for n := random.IntN(20); ; n += 1 + random.IntN(40) {
 		killed, err := p.killRebuild(n)
 		if !killed {
 			if err != nil || n < 60 {
