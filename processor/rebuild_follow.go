@@ -211,12 +211,7 @@ func (b *rebuildBookmark) left(ctx context.Context) (map[int32]span, error) {
 }
 
 func (b *rebuildBookmark) move(ctx context.Context, tx pgx.Tx, read *batch) error {
-	var moves []db.AdvanceOffsetsParams
-	for _, p := range read.partitions() {
-		a := read.advances[p]
-		moves = append(moves, db.AdvanceOffsetsParams{Topic: read.topic, Partition: p, Expected: a.expected, Next: a.next})
-	}
-	return advanceOffsets(ctx, b.shadow.queries, tx, moves)
+	return (&store{queries: b.shadow.queries}).advance(ctx, tx, read)
 }
 
 // finish has nothing to do: the offsets are those of the tables.
