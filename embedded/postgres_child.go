@@ -102,6 +102,7 @@ func (k *keeper) watch(gone <-chan struct{}) int {
 					return k.fail(fmt.Errorf("stopping: %w", err))
 				}
 			}
+			awaitNone(k.cluster(), fastStop) // it counts as stopped a moment before its last process has ended
 			return 0
 		case <-tick.C:
 			if _, running := postmaster(k.cluster()); !running {
