@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -184,24 +185,78 @@ func (r *stageRun) process(ctx context.Context) (count int64, err error) {
 		return 0, err
 	}
 	defer pool.Close()
-	kafka := append(slices.Clone(r.s.kafka), kgo.WithHooks(r.meter), kgo.HeartbeatInterval(benchHeartbeat))
-	worker, err := processor.New(processor.Config{
-		Topic: r.order.Names.Topic, TargetsTopic: r.order.Names.Targets, TransitionsTopic: r.order.Names.Transitions,
-		DeadTopic: r.order.Names.Dead, Group: r.order.Group, AutoRegister: true,
-		BatchRecords: r.p.config.Processor.BatchRecords,
-		Retention:    r.p.config.Processor.Retention,
-		StopTimeout:  r.p.config.Processor.StopTimeout,
-		WithoutFolds: r.order.Stage == stageChecks,
-		Kafka:        kafka, Registry: r.s.registry, Pool: pool, Logger: r.p.logger,
-		OnBatch: func(t processor.Tally) {
-			r.meter.lap()
-			count += int64(t.Records)
-			r.tell(stageLine{At: time.Now(), Records: t.Records, Dead: t.Dead})
-		},
-	})
+	cfg := r.config(pool)
+	cfg.Kafka = append(slices.Clone(cfg.Kafka), kgo.WithHooks(r.meter), kgo.HeartbeatInterval(benchHeartbeat))
+	cfg.WithoutFolds = r.order.Stage == stageChecks
+	cfg.OnBatch = func(t processor.Tally) {
+		r.meter.lap()
+		count += int64(t.Records)
+		r.tell(stageLine{At: time.Now(), Records: t.Records, Dead: t.Dead})
+	}
+	worker, err := processor.New(cfg)
 	if err != nil {
 		return 0, err
 	}
 	err = worker.Run(ctx)
 	return count, err
+}
+
+// config is for what works on the processor's tables.
+func (r *stageRun) config(pool *pgxpool.Pool) processor.Config {
+	return processor.Config{
+		Topic: r.order.Names.Topic, TargetsTopic: r.order.Names.Targets, TransitionsTopic: r.order.Names.Transitions,
+		DeadTopic: r.order.Names.Dead, Group: r.order.Group, AutoRegister: true,
+		BatchRecords: r.p.config.Processor.BatchRecords,
+		Retention:    r.p.config.Processor.Retention,
+		StopTimeout:  r.p.config.Processor.StopTimeout,
+		Kafka:        r.s.kafka, Registry: r.s.registry, Pool: pool, Logger: r.p.logger,
+	}
+}
+
+// verify compares the log with the tables that a processor has filled.
+func (r *stageRun) verify(ctx context.Context) (count int64, err error) {
+	pool, err := openSchema(ctx, r.s.pool, r.order.Names.Tables)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	r.meter.start()
+	report, err := processor.Verify(ctx, processor.VerifyConfig{Config: r.config(pool)})
+	r.meter.stop()
+	if err != nil {
+		return 0, err
+	}
+	// The events are of a time that has passed, and nobody is left to publish.
+	if found := report.Unaccounted(processor.ClassSilent, processor.ClassGaps, processor.ClassUnpublished); len(found) > 0 {
+		return 0, fmt.Errorf("verifying found %+v", found)
+	}
+	return report.Records, nil
+}
+
+// rebuild makes those tables anew and swaps them.
+func (r *stageRun) rebuild(ctx context.Context) (count int64, err error) {
+	limitMemory(r.p.Env)
+	pool, err := openSchema(ctx, r.s.pool, r.order.Names.Tables)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	rebuilder, err := processor.NewRebuilder(ctx, processor.RebuildConfig{Config: r.config(pool)})
+	if err != nil {
+		return 0, err
+	}
+	defer rebuilder.Close()
+	r.meter.start()
+	result, err := rebuilder.Run(ctx, false)
+	r.meter.stop()
+	if err == nil && !result.Swapped {
+		err = fmt.Errorf("rebuilding found differences: %+v", result.Compared)
+	}
+	_, dropErr := rebuilder.Discard(context.WithoutCancel(ctx))
+	for _, table := range result.Compared {
+		if table.Table == "checks" {
+			count = table.NextRows
+		}
+	}
+	return count, errors.Join(err, dropErr)
 }

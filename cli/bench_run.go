@@ -21,6 +21,8 @@ const (
 	stageChecks     = "checks"
 	stageFolds      = "folds"
 	stageRedelivery = "redelivery"
+	stageVerify     = "verify"
+	stageRebuild    = "rebuild"
 	stageTwo        = "two"
 	stageQueries    = "queries" // asks of what the last stage that folds leaves; it is no speed of a process, and so none of benchStages
 )
@@ -47,7 +49,7 @@ const (
 	storeNothing store = iota
 	storePlain         // the table without partitions
 	storeTables        // the processor's
-	storeKept          // the processor's as the stage before left them, with the offsets at the start
+	storeKept          // the processor's as the stage before left them
 )
 
 // benchStages are the stages in the order in which they run.
@@ -60,6 +62,8 @@ func benchStages() []benchStage {
 		{Name: stageChecks, Text: "processor without folds", Limit: "plain", processes: 1, store: storeTables},
 		{Name: stageFolds, Text: "processor", Limit: "plain", processes: 1, store: storeTables},
 		{Name: stageRedelivery, Text: "processor, all once more", Limit: stageFolds, processes: 1, store: storeKept},
+		{Name: stageVerify, Text: "verify", Limit: stageFolds, processes: 1, store: storeKept},
+		{Name: stageRebuild, Text: "rebuild, compare, swap", Limit: stageFolds, processes: 1, store: storeKept},
 		{Name: stageTwo, Text: "two processors", Limit: stageFolds, processes: 2, store: storeTables},
 	}
 }
@@ -135,7 +139,9 @@ func (b *bench) runStages(ctx context.Context) error {
 // wants reports whether a stage is asked for, or one that goes on where it ends.
 func (b *bench) wants(stage benchStage) bool {
 	asked := b.options.stages
-	goesOn := slices.Contains(asked, stageRedelivery) || slices.Contains(asked, stageQueries)
+	goesOn := slices.ContainsFunc(asked, func(name string) bool {
+		return slices.Contains([]string{stageRedelivery, stageVerify, stageRebuild, stageQueries}, name)
+	})
 	return len(asked) == 0 || slices.Contains(asked, stage.Name) || stage.Name == stageFolds && goesOn
 }
 
@@ -177,12 +183,12 @@ func (b *bench) measure(ctx context.Context, n int, stage benchStage) (m measure
 
 // ready makes the tables as the stage wants them.
 func (b *bench) ready(ctx context.Context, stage benchStage) error {
-	switch stage.store {
-	case storePlain:
+	switch {
+	case stage.store == storePlain:
 		return b.freshPlain(ctx)
-	case storeTables:
+	case stage.store == storeTables:
 		return b.freshTables(ctx)
-	case storeKept:
+	case stage.Name == stageRedelivery:
 		return b.rewind(ctx)
 	}
 	return nil

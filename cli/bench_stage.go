@@ -106,6 +106,7 @@ func (r *stageRun) measure(ctx context.Context) (report *stageReport, err error)
 	}
 	run := map[string]func(context.Context) (int64, error){
 		"consume": r.consume, "decode": r.decode, "copy": r.copyFromMemory, "plain": r.consumeAndCopy,
+		stageVerify: r.verify, stageRebuild: r.rebuild,
 	}[r.order.Stage]
 	if run == nil {
 		run = r.process
