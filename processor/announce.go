@@ -24,6 +24,7 @@ const lateAfter = 5 * time.Minute
 type announcement struct {
 	state state
 	slot  int64
+	id    string // of the event; "" where it is not known
 }
 
 // announce puts into the outbox what is news: transitions after the last one told that checks of this batch which came in time
@@ -56,7 +57,7 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 			events = append(events, db.InsertOutboxParams(e))
 		}
 		newest := news[len(news)-1]
-		announced = append(announced, db.UpsertAnnouncementsParams{TargetID: t.id, State: newest.To, Slot: newest.Slot})
+		announced = append(announced, db.UpsertAnnouncementsParams{TargetID: t.id, State: newest.To, Slot: newest.Slot, EventID: &newest.EventID})
 	}
 	if len(events) == 0 {
 		return 0, nil
@@ -82,7 +83,11 @@ func (f *folder) recallTold(ctx context.Context, tx pgx.Tx, ids []string) (map[s
 	}
 	told := make(map[string]announcement, len(rows))
 	for _, row := range rows {
-		told[row.TargetID] = announcement{state: stateOf(row.State), slot: row.Slot.UnixMilli()}
+		last := announcement{state: stateOf(row.State), slot: row.Slot.UnixMilli()}
+		if row.EventID != nil {
+			last.id = *row.EventID
+		}
+		told[row.TargetID] = last
 	}
 	return told, nil
 }
@@ -116,8 +121,9 @@ func (f *targetFold) news(last announcement, stored []db.Transition) []event.Tar
 		if t.slotMs <= last.slot || t.to == last.state || !f.isNews(t, stored) {
 			continue
 		}
-		news = append(news, t.event(f.id, event.TransitionKindNews))
-		last = announcement{state: t.to, slot: t.slotMs}
+		e := t.event(f.id, event.TransitionKindNews)
+		news = append(news, e)
+		last = announcement{state: t.to, slot: t.slotMs, id: e.EventID}
 	}
 	newest := f.newest()
 	if newest == nil || f.state == last.state {
@@ -126,6 +132,7 @@ func (f *targetFold) news(last announcement, stored []db.Transition) []event.Tar
 	correction := *newest
 	correction.from = last.state
 	e := correction.event(f.id, event.TransitionKindCorrection)
+	e.EventID = schemas.CorrectionID(f.id, e.From, e.To, e.Slot, last.id)
 	return append(news, e)
 }
 

@@ -161,7 +161,11 @@ func (l *lab) checkTold() {
 		if e.Kind == event.TransitionKindCorrection && known && e.From != before.To {
 			l.t.Errorf("the correction from %s does not follow on %s", e.From, before.To)
 		}
-		if want := schemas.TransitionID(e.TargetID, e.From, e.To, e.Slot); e.EventID != want {
+		want := schemas.TransitionID(e.TargetID, e.From, e.To, e.Slot)
+		if e.Kind == event.TransitionKindCorrection {
+			want = schemas.CorrectionID(e.TargetID, e.From, e.To, e.Slot, before.EventID)
+		}
+		if e.EventID != want {
 			l.t.Errorf("id %s of %+v, want %s", e.EventID, e, want)
 		}
 		last[e.TargetID] = e
@@ -174,6 +178,27 @@ func (l *lab) checkTold() {
 		if last[id].To != state {
 			l.t.Errorf("%s: told %q last, and it is %s", id, last[id].To, state)
 		}
+	}
+}
+
+func TestACorrectionThatIsMadeAndUndoneAgainAndAgainHasAnotherIDEachTime(t *testing.T) {
+	l := newLab(t)
+	l.write(seenFrom("here", 0, up)...)
+	later := seenFrom("here", 4, down)
+	l.write(later...)
+	for i, outcome := range []event.Outcome{down, up, down, up, down} { // of one slot, each before the last one came
+		rival := seenFrom("here", 3, outcome)
+		rival[0].StartedAt = rival[0].StartedAt.Add(-time.Duration(i) * time.Second)
+		rival[0].late = true
+		l.write(rival...)
+	}
+	l.wantTold("news unknown-up", "correction up-down", "correction down-up", "correction up-down", "correction down-up", "correction up-down")
+	ids := make(map[string]bool)
+	for _, e := range l.told() {
+		ids[e.EventID] = true
+	}
+	if len(ids) != 6 {
+		t.Errorf("%d ids of 6 events", len(ids))
 	}
 }
 

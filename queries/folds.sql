@@ -99,11 +99,11 @@ ON CONFLICT (target_id, slot) DO UPDATE SET (from_state, to_state, event_id, loc
 UPDATE target_states SET state = $2, since = $3, event_id = $4, flapping_until = $5 WHERE target_id = $1;
 
 -- name: ListAnnouncements :many
-SELECT target_id, state, slot FROM announcements WHERE target_id = ANY (@targets::text[]);
+SELECT target_id, state, slot, event_id FROM announcements WHERE target_id = ANY (@targets::text[]);
 
 -- name: UpsertAnnouncements :batchexec
-INSERT INTO announcements (target_id, state, slot) VALUES ($1, $2, $3)
-ON CONFLICT (target_id) DO UPDATE SET state = excluded.state, slot = excluded.slot;
+INSERT INTO announcements (target_id, state, slot, event_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (target_id) DO UPDATE SET state = excluded.state, slot = excluded.slot, event_id = excluded.event_id;
 
 -- name: InsertOutbox :batchexec
 INSERT INTO outbox (event_id, target_id, definition_version, slot, "from", "to", cause_event_id, cause_location, failure,

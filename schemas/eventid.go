@@ -14,6 +14,7 @@ import (
 const (
 	eventIDDomain      = "webcheck event id 1\x00"
 	transitionIDDomain = "webcheck transition id 1\x00"
+	correctionIDDomain = "webcheck correction id 1\x00"
 )
 
 // maxEventMillis is the last Unix millisecond that fits the 48 bits of a UUIDv7, in the year 10889.
@@ -35,6 +36,13 @@ func EventID(targetID, location string, slot time.Time) string {
 // made like [EventID], with from and to, which are symbols of event.TargetState, in the location's place.
 func TransitionID(targetID, from, to string, slot time.Time) string {
 	text := slotID(transitionIDDomain, slot, targetID, from, to)
+	return string(text[:])
+}
+
+// CorrectionID returns the id of a correction, which is that of the transition that it tells and of the event that was told of the
+// target before, by its id; "" where none is known. The same transition may come to be told again, after another correction.
+func CorrectionID(targetID, from, to string, slot time.Time, before string) string {
+	text := slotID(correctionIDDomain, slot, targetID, from, to, before)
 	return string(text[:])
 }
 

@@ -575,8 +575,8 @@ func (b *UpdateTargetStatesBatchResults) Close() error {
 }
 
 const upsertAnnouncements = `-- name: UpsertAnnouncements :batchexec
-INSERT INTO announcements (target_id, state, slot) VALUES ($1, $2, $3)
-ON CONFLICT (target_id) DO UPDATE SET state = excluded.state, slot = excluded.slot
+INSERT INTO announcements (target_id, state, slot, event_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (target_id) DO UPDATE SET state = excluded.state, slot = excluded.slot, event_id = excluded.event_id
 `
 
 type UpsertAnnouncementsBatchResults struct {
@@ -589,6 +589,7 @@ type UpsertAnnouncementsParams struct {
 	TargetID string
 	State    string
 	Slot     time.Time
+	EventID  *string
 }
 
 func (q *Queries) UpsertAnnouncements(ctx context.Context, db DBTX, arg []UpsertAnnouncementsParams) *UpsertAnnouncementsBatchResults {
@@ -598,6 +599,7 @@ func (q *Queries) UpsertAnnouncements(ctx context.Context, db DBTX, arg []Upsert
 			a.TargetID,
 			a.State,
 			a.Slot,
+			a.EventID,
 		}
 		batch.Queue(upsertAnnouncements, vals...)
 	}

@@ -79,13 +79,14 @@ func (q *Queries) InsertTargets(ctx context.Context, db DBTX, targets []string) 
 }
 
 const listAnnouncements = `-- name: ListAnnouncements :many
-SELECT target_id, state, slot FROM announcements WHERE target_id = ANY ($1::text[])
+SELECT target_id, state, slot, event_id FROM announcements WHERE target_id = ANY ($1::text[])
 `
 
 type ListAnnouncementsRow struct {
 	TargetID string
 	State    string
 	Slot     time.Time
+	EventID  *string
 }
 
 func (q *Queries) ListAnnouncements(ctx context.Context, db DBTX, targets []string) ([]ListAnnouncementsRow, error) {
@@ -97,7 +98,12 @@ func (q *Queries) ListAnnouncements(ctx context.Context, db DBTX, targets []stri
 	var items []ListAnnouncementsRow
 	for rows.Next() {
 		var i ListAnnouncementsRow
-		if err := rows.Scan(&i.TargetID, &i.State, &i.Slot); err != nil {
+		if err := rows.Scan(
+			&i.TargetID,
+			&i.State,
+			&i.Slot,
+			&i.EventID,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

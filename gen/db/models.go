@@ -12,6 +12,7 @@ type Announcement struct {
 	Slot     time.Time
 	TargetID string
 	State    string
+	EventID  *string
 }
 
 type Check struct {

@@ -215,7 +215,7 @@ func (e *TargetDefined) Pointers() [15]any {
 
 // TargetTransitioned is a change of a target's state over all its locations, with the check that caused it.
 type TargetTransitioned struct {
-	// UUIDv7 made of the slot's time and a hash of target, from and to; the same transition always has the same id.
+	// UUIDv7 made of the slot's time and a hash of target, from and to, and for a correction of the id that was told before it; an event that comes again has the same id.
 	EventID string `avro:"event_id"`
 	// Slug of the target whose state changed; also the record's key.
 	TargetID string `avro:"target_id"`
