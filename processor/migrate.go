@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -92,15 +93,29 @@ func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
 
 // compareMigrations gives the newest migration that the database has, and this build's.
 func compareMigrations(ctx context.Context, pool *pgxpool.Pool) (version, newest int64, err error) {
-	provider, done, err := newProvider(pool)
-	if err != nil {
+	if newest, err = newestMigration(); err != nil {
 		return 0, 0, err
 	}
-	defer done()
-	sources := provider.ListSources()
 	version, err = databaseVersion(ctx, pool)
-	return version, sources[len(sources)-1].Version, err
+	return version, newest, err
 }
+
+// newestMigration is the number of this build's last one. It does without goose's provider, which takes a pool of its own: every batch
+// of definitions asks.
+var newestMigration = sync.OnceValues(func() (newest int64, err error) {
+	files, err := fs.Glob(queries.Migrations, "migrations/*.sql")
+	for _, file := range files {
+		var number int64
+		if number, err = goose.NumericComponent(file); err != nil {
+			break
+		}
+		newest = max(newest, number)
+	}
+	if err != nil {
+		err = fmt.Errorf("reading the migrations: %w", err)
+	}
+	return newest, err
+})
 
 // databaseVersion is the newest migration that the database has, 0 for none. It asks first whether the table is there,
 // because goose would make it.
