@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -298,16 +299,7 @@ func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQue
 func (*asked) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 func TestWhatAStatusPageAsksReadsNoHistoryFromEndToEnd(t *testing.T) {
-	cfg := migrated(t).Config()
-	queries := new(asked)
-	cfg.ConnConfig.Tracer = queries
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	fillHistory(t, pool)
-	*queries = nil
+	pool, queries := withHistory(t)
 	q, since, until := db.New(), firstSlot.Add(-40*time.Hour), firstSlot
 	_, statusesErr := q.ListStatuses(t.Context(), pool, db.ListStatusesParams{UpTo: 10_000})
 	_, locationsErr := q.ListLocationStatuses(t.Context(), pool, db.ListLocationStatusesParams{Last: "~"})
@@ -325,8 +317,57 @@ func TestWhatAStatusPageAsksReadsNoHistoryFromEndToEnd(t *testing.T) {
 		t.Fatalf("got %d rollups and %d incidents, want 40 and 5", len(rollups), len(incidents))
 	}
 	wholly := regexp.MustCompile(`Seq Scan on (rollups|transitions|checks|strips)`)
-	for _, question := range slices.Clone(*queries) {
-		rows, err := pool.Query(t.Context(), "EXPLAIN "+question.SQL, question.Args...)
+	for i, plan := range queries.plans(t, pool) {
+		if wholly.MatchString(plan) {
+			t.Errorf("%s\n%s", (*queries)[i].SQL, plan)
+		}
+	}
+}
+
+func TestAPageOfStatusesReadsAPage(t *testing.T) {
+	pool, queries := withHistory(t)
+	for _, after := range []string{"", "target-200"} {
+		page, err := db.New().ListStatuses(t.Context(), pool, db.ListStatusesParams{After: after, UpTo: 10})
+		if err != nil || len(page) != 10 {
+			t.Fatalf("got %d targets, want 10: %v", len(page), err)
+		}
+	}
+	read := regexp.MustCompile(`on (?:target|location)_states.* rows=(\d+)(?:\.\d+)? loops=1\)`)
+	for i, plan := range queries.plans(t, pool) {
+		tables := read.FindAllStringSubmatch(plan, -1)
+		for _, table := range tables {
+			// One more than the page, and at each location.
+			if rows, err := strconv.Atoi(table[1]); err != nil || rows > 2*11 {
+				t.Errorf("%s\n%s", (*queries)[i].SQL, plan)
+			}
+		}
+		if len(tables) != 2 {
+			t.Errorf("does not tell what was read of two tables:\n%s", plan)
+		}
+	}
+}
+
+// withHistory gives a pool of a database with a history, and what it is asked from now on.
+func withHistory(t *testing.T) (*pgxpool.Pool, *asked) {
+	t.Helper()
+	cfg := migrated(t).Config()
+	queries := new(asked)
+	cfg.ConnConfig.Tracer = queries
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	fillHistory(t, pool)
+	*queries = nil
+	return pool, queries
+}
+
+// plans says how PostgreSQL answered each question, and runs it once more to tell.
+func (a *asked) plans(t *testing.T, pool *pgxpool.Pool) (plans []string) {
+	t.Helper()
+	for _, question := range slices.Clone(*a) {
+		rows, err := pool.Query(t.Context(), "EXPLAIN ANALYZE "+question.SQL, question.Args...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,10 +375,9 @@ func TestWhatAStatusPageAsksReadsNoHistoryFromEndToEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plan := strings.Join(lines, "\n"); wholly.MatchString(plan) {
-			t.Errorf("%s\n%s", question.SQL, plan)
-		}
+		plans = append(plans, strings.Join(lines, "\n"))
 	}
+	return plans
 }
 
 // fillHistory makes 300 targets at two locations, with 60 hours and 20 transitions each.
