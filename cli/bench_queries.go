@@ -20,15 +20,9 @@ const (
 	queryRuns, queryWarmUps = 50, 5
 	// pageTargets are as many as a page shows with their uptimes.
 	pageTargets = 100
-	// yearHours are the hours of the history that one target gets.
-	yearHours = 365 * 24
-	// yearNeighbours are how many other targets get a year too, so that of the one that is asked for no two hours lie on one page
-	// of the table, as they do not where thousands are watched.
-	yearNeighbours = 40
+	// chartPoints are as many as fit across a screen, and incidentsAtOnce as many as are read in one go.
+	chartPoints, incidentsAtOnce = 1000, 100
 )
-
-// yearLocations are where the target with a year is checked; the first is that of the log.
-var yearLocations = []string{"eu-west", "us-east", "ap-south"}
 
 // benchQuery is one question of a status page.
 type benchQuery struct {
@@ -59,18 +53,23 @@ type tableResult struct {
 func (b *bench) benchQueries(now time.Time) []benchQuery {
 	q, one := db.New(), benchTargetID(0)
 	page := benchTargetID(min(pageTargets, b.options.targets) - 1)
+	middle := benchTargetID(b.options.targets/2 - 1)
 	until := now.Truncate(time.Hour).Add(time.Hour)
 	since := until.Add(-yearHours * time.Hour)
-	year := func(locations ...string) func(context.Context, db.DBTX) (int, error) {
+	chart := func(since time.Time, points int, locations ...string) func(context.Context, db.DBTX) (int, error) {
 		return func(ctx context.Context, tx db.DBTX) (int, error) {
-			return rowsOf(status.Rollups(ctx, tx, db.ListRollupsByTimeParams{Target: one, Locations: locations, Span: "hour", Since: since, Until: until}))
+			return rowsOf(status.Rollups(ctx, tx, db.ListRollupsByTimeParams{
+				Target: one, Locations: locations, Span: status.Span(since, until, points), Since: since, Until: until}))
 		}
 	}
 	return []benchQuery{
 		{"state of all targets", func(ctx context.Context, tx db.DBTX) (int, error) {
 			return rowsOf(q.ListStatuses(ctx, tx, db.ListStatusesParams{UpTo: int32(b.options.targets)}))
 		}},
-		{"their states and last checks by location", func(ctx context.Context, tx db.DBTX) (int, error) {
+		{"state of a page's targets", func(ctx context.Context, tx db.DBTX) (int, error) {
+			return rowsOf(q.ListStatuses(ctx, tx, db.ListStatusesParams{After: middle, UpTo: pageTargets}))
+		}},
+		{"states and last checks of all by location", func(ctx context.Context, tx db.DBTX) (int, error) {
 			return rowsOf(q.ListLocationStatuses(ctx, tx, db.ListLocationStatusesParams{First: one, Last: benchTargetID(b.options.targets - 1)}))
 		}},
 		{"checks of a page's targets in a day", func(ctx context.Context, tx db.DBTX) (int, error) {
@@ -79,10 +78,12 @@ func (b *bench) benchQueries(now time.Time) []benchQuery {
 		{"a year of a target by hour, uptime, 3 locations", func(ctx context.Context, tx db.DBTX) (int, error) {
 			return rowsOf(q.CountChecksByTime(ctx, tx, db.CountChecksByTimeParams{Target: one, Span: "hour", Since: since, Until: until}))
 		}},
-		{"the same with percentiles, 1 location", year(yearLocations[0])},
-		{"the same with percentiles, 3 locations", year(yearLocations...)},
+		{"the same with percentiles, 1 location", chart(since, yearHours, yearLocations[0])},
+		{"the same with percentiles, 3 locations", chart(since, yearHours, yearLocations...)},
+		{"the same in a chart of at most 1000 points", chart(since, chartPoints, yearLocations...)},
+		{"the last 1000 hours of it, 3 locations", chart(until.Add(-chartPoints*time.Hour), chartPoints, yearLocations...)},
 		{"incidents of a target", func(ctx context.Context, tx db.DBTX) (int, error) {
-			return rowsOf(q.ListIncidents(ctx, tx, db.ListIncidentsParams{Target: one, Before: until, UpTo: 100}))
+			return rowsOf(q.ListIncidents(ctx, tx, db.ListIncidentsParams{Target: one, Before: until, UpTo: incidentsAtOnce}))
 		}},
 	}
 }
@@ -99,7 +100,7 @@ func (b *bench) measureQueries(ctx context.Context) error {
 	defer pool.Close()
 	now := time.Now().UTC()
 	if err := b.fillYear(ctx, pool, now); err != nil {
-		return fmt.Errorf("making a year of hours: %w", err)
+		return err
 	}
 	// As autovacuum leaves them; when it comes is its own matter.
 	for _, table := range []string{"rollups", "transitions", "target_states", "location_states"} {
@@ -115,28 +116,6 @@ func (b *bench) measureQueries(ctx context.Context) error {
 		b.result.Queries = append(b.result.Queries, result)
 	}
 	b.result.Tables, err = countTables(ctx, pool)
-	return err
-}
-
-// fillYear gives one target at all locations, and others at one, hours that are as full as the fullest of the log. They are
-// written in the order of time, as a processor writes them.
-func (b *bench) fillYear(ctx context.Context, pool *pgxpool.Pool, now time.Time) error {
-	_, err := pool.Exec(ctx, `
-		WITH full_hours AS MATERIALIZED (
-			SELECT row_number() OVER () AS n, count(*) OVER () AS of, up, degraded, down, missed, gaps, latency FROM (
-				SELECT * FROM rollups WHERE span = 'hour' ORDER BY up DESC, target_id, starts_at LIMIT 100
-			) AS fullest
-		), histories AS (
-			SELECT $1::text AS target_id, location FROM unnest($2::text[]) AS location
-			UNION ALL SELECT 'neighbour-' || n, ($2::text[])[1] FROM generate_series(1, $3::integer) AS n
-		)
-		INSERT INTO rollups (starts_at, up, degraded, down, missed, gaps, target_id, location, span, latency)
-		SELECT $4::timestamptz - ago * interval '1 hour', f.up, f.degraded, f.down, f.missed, f.gaps, h.target_id, h.location, 'hour', f.latency
-		FROM generate_series(0, $5::integer - 1) AS ago CROSS JOIN histories AS h
-		JOIN full_hours AS f ON f.n = 1 + (ago * 37 + length(h.location) + hashtext(h.target_id) % 50 + 50) % f.of
-		ORDER BY ago DESC
-		ON CONFLICT DO NOTHING`,
-		benchTargetID(0), yearLocations, yearNeighbours, now.Truncate(time.Hour), yearHours)
 	return err
 }
 

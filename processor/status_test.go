@@ -1,19 +1,16 @@
 package processor
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"webcheck/embedded/testservices/seed"
@@ -283,84 +280,4 @@ func (s *statusCase) holdIncidents() {
 		got = append(got, fmt.Sprintf("%s %d %s %d %s", target, r.OpenedAt.UnixMilli(), r.OpenedBy, msOf(r.ClosedAt), closedBy))
 	}
 	s.hold("incidents", want, got, err)
-}
-
-// asked keeps what PostgreSQL is asked.
-type asked []pgx.TraceQueryStartData
-
-// TraceQueryStart is part of pgx.QueryTracer.
-func (a *asked) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	*a = append(*a, d)
-	return ctx
-}
-
-// TraceQueryEnd is part of pgx.QueryTracer.
-func (*asked) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func TestWhatAStatusPageAsksReadsNoHistoryFromEndToEnd(t *testing.T) {
-	cfg := migrated(t).Config()
-	queries := new(asked)
-	cfg.ConnConfig.Tracer = queries
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	fillHistory(t, pool)
-	*queries = nil
-	q, since, until := db.New(), firstSlot.Add(-40*time.Hour), firstSlot
-	_, statusesErr := q.ListStatuses(t.Context(), pool, db.ListStatusesParams{UpTo: 10_000})
-	_, locationsErr := q.ListLocationStatuses(t.Context(), pool, db.ListLocationStatusesParams{Last: "~"})
-	_, countsErr := q.CountChecks(t.Context(), pool, db.CountChecksParams{Since: since, First: "target-100", Last: "target-199"})
-	_, byTimeErr := q.CountChecksByTime(t.Context(), pool, db.CountChecksByTimeParams{Target: "target-150", Span: spanHour, Since: since, Until: until})
-	rollups, rollupsErr := status.Rollups(t.Context(), pool, db.ListRollupsByTimeParams{
-		Target: "target-150", Locations: []string{"here", "there"}, Span: spanHour, Since: since, Until: until})
-	incidents, incidentsErr := q.ListIncidents(t.Context(), pool, db.ListIncidentsParams{Target: "target-150", Before: until, UpTo: 5})
-	for _, err := range []error{statusesErr, locationsErr, countsErr, byTimeErr, rollupsErr, incidentsErr} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(rollups) != 40 || len(incidents) != 5 {
-		t.Fatalf("got %d rollups and %d incidents, want 40 and 5", len(rollups), len(incidents))
-	}
-	wholly := regexp.MustCompile(`Seq Scan on (rollups|transitions|checks|strips)`)
-	for _, question := range slices.Clone(*queries) {
-		rows, err := pool.Query(t.Context(), "EXPLAIN "+question.SQL, question.Args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if plan := strings.Join(lines, "\n"); wholly.MatchString(plan) {
-			t.Errorf("%s\n%s", question.SQL, plan)
-		}
-	}
-}
-
-// fillHistory makes 300 targets at two locations, with 60 hours and 20 transitions each.
-func fillHistory(t *testing.T, pool *pgxpool.Pool) {
-	t.Helper()
-	for _, sql := range []string{
-		`INSERT INTO target_states (target_id, state) SELECT 'target-' || n, 'up' FROM generate_series(100, 399) AS n`,
-		`INSERT INTO location_states SELECT $1::timestamptz, $1, gen_random_uuid(), 5000, target_id, location, 'up', 'up', '{}'
-			FROM target_states, unnest('{here,there}'::text[]) AS location`,
-		`INSERT INTO rollups SELECT $1::timestamptz - hours * interval '1 hour', 60, 0, 0, 0, 0, target_id, location, 'hour', '{}'
-			FROM location_states, generate_series(1, 60) AS hours`,
-		`INSERT INTO transitions (slot, event_id, locations_down, locations_reporting, flapping, target_id, location, definition_version, from_state, to_state)
-			SELECT $1::timestamptz - minutes * interval '1 minute', gen_random_uuid(), minutes % 2, 1, false, target_id, 'here', '', '',
-				CASE minutes % 2 WHEN 0 THEN 'up' ELSE 'down' END
-			FROM target_states, generate_series(1, 20) AS minutes`,
-		"ANALYZE",
-	} {
-		var args []any
-		if strings.Contains(sql, "$1") {
-			args = append(args, firstSlot)
-		}
-		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
 }

@@ -1,14 +1,13 @@
 -- name: ListStatuses :many
 -- The state of each target that has been checked, over all its locations, in the order of ids from behind one on; since is null
--- while it is unknown. last_slot is its newest check's, at whichever location.
-SELECT t.target_id, t.state, t.since, t.flapping_until, l.last_slot, l.locations, l.locations_down
+-- while it is unknown. last_slot is its newest check's, at whichever location. Both tables are read in the order of their keys
+-- and grouped on the way, so a page costs a page; that both are bounded is what lets them be.
+SELECT t.target_id, t.state, t.since, t.flapping_until, max(l.last_slot)::timestamptz AS last_slot, count(*) AS locations,
+    count(*) FILTER (WHERE l.state = 'down') AS locations_down
 FROM target_states AS t
-JOIN (
-    SELECT target_id, max(last_slot)::timestamptz AS last_slot, count(*) AS locations, count(*) FILTER (WHERE state = 'down') AS locations_down
-    FROM location_states WHERE target_id > @after::text GROUP BY target_id
-) AS l USING (target_id)
-WHERE t.target_id > @after::text
-ORDER BY t.target_id LIMIT @up_to;
+JOIN location_states AS l USING (target_id)
+WHERE t.target_id > @after::text AND l.target_id > @after::text
+GROUP BY t.target_id ORDER BY t.target_id LIMIT @up_to;
 
 -- name: ListLocationStatuses :many
 -- The state at each location, and the last check there, of each target from the first to the last id, which both belong to it:

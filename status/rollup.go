@@ -30,6 +30,16 @@ func (r Rollup) Uptime() (share float64, known bool) {
 	return float64(r.Up+r.Degraded) / float64(measured), true
 }
 
+// Span is the span, "hour" or "day", whose rollups tell of the time from since until until in at most so many points. It is days
+// when hours would be more, even if days are more as well: there is nothing coarser. A year by hour is 8760 rows a location, each
+// on a page of its own: more than a chart is wide, and at three locations a tenth of a second. Days are a twenty-fourth of them.
+func Span(since, until time.Time, points int) string {
+	if until.Sub(since).Hours() <= float64(points) {
+		return "hour"
+	}
+	return "day"
+}
+
 // Rollups reads the hours or days of one target and merges its locations, in the order of time. Those without any check or
 // gap are left out.
 func Rollups(ctx context.Context, tx db.DBTX, wanted db.ListRollupsByTimeParams) ([]Rollup, error) {

@@ -292,14 +292,12 @@ func (q *Queries) ListRollupsByTime(ctx context.Context, db DBTX, arg ListRollup
 }
 
 const listStatuses = `-- name: ListStatuses :many
-SELECT t.target_id, t.state, t.since, t.flapping_until, l.last_slot, l.locations, l.locations_down
+SELECT t.target_id, t.state, t.since, t.flapping_until, max(l.last_slot)::timestamptz AS last_slot, count(*) AS locations,
+    count(*) FILTER (WHERE l.state = 'down') AS locations_down
 FROM target_states AS t
-JOIN (
-    SELECT target_id, max(last_slot)::timestamptz AS last_slot, count(*) AS locations, count(*) FILTER (WHERE state = 'down') AS locations_down
-    FROM location_states WHERE target_id > $1::text GROUP BY target_id
-) AS l USING (target_id)
-WHERE t.target_id > $1::text
-ORDER BY t.target_id LIMIT $2
+JOIN location_states AS l USING (target_id)
+WHERE t.target_id > $1::text AND l.target_id > $1::text
+GROUP BY t.target_id ORDER BY t.target_id LIMIT $2
 `
 
 type ListStatusesParams struct {
@@ -318,7 +316,8 @@ type ListStatusesRow struct {
 }
 
 // The state of each target that has been checked, over all its locations, in the order of ids from behind one on; since is null
-// while it is unknown. last_slot is its newest check's, at whichever location.
+// while it is unknown. last_slot is its newest check's, at whichever location. Both tables are read in the order of their keys
+// and grouped on the way, so a page costs a page; that both are bounded is what lets them be.
 func (q *Queries) ListStatuses(ctx context.Context, db DBTX, arg ListStatusesParams) ([]ListStatusesRow, error) {
 	rows, err := db.Query(ctx, listStatuses, arg.After, arg.UpTo)
 	if err != nil {
