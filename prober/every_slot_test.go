@@ -132,7 +132,7 @@ func runRandomSchedule(t *testing.T, rnd *rand.Rand) {
 	checkEverySlotOnce(t, c.Targets, store.all(), func(target Target) time.Time {
 		for i := range c.Targets {
 			rest := NextSlot(target, started).Sub(started.Truncate(time.Millisecond))
-			if c.Targets[i].ID == target.ID && c.CheckAtStart && i < c.MaxInFlight && rest >= min(target.Timeout, target.Interval/2) {
+			if c.Targets[i].ID == target.ID && c.CheckAtStart && i < c.MaxInFlight && rest >= min(target.Timeout, target.Interval/2).Truncate(time.Millisecond) {
 				return SlotAt(target, started)
 			}
 		}
