@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hamba/avro/v2"
@@ -16,7 +17,8 @@ import (
 type Inspection struct {
 	// SchemaID in the value's header; 0 when there is none, and then Missing says why.
 	SchemaID int
-	// Subjects are those that the registry has the schema under, each with the version there: "webcheck.checks-value/3".
+	// Subjects are those that the registry has the schema under, each with the version there: "webcheck.checks-value/3". That
+	// of the reader's schema comes first.
 	Subjects []string
 	// Record is the full name of the schema's record.
 	Record string
@@ -83,13 +85,14 @@ func (r *Registry) anySchema(ctx context.Context, in *Inspection, preferred stri
 		versions = nil
 	}
 	for _, v := range versions {
-		in.Subjects = append(in.Subjects, fmt.Sprintf("%s/%d", v.Subject, v.Version))
 		if subject == "" {
 			subject = v.Subject
 		}
+		place := len(in.Subjects)
 		if sameSubject(v.Subject, preferred) {
-			subject = preferred
+			subject, place = preferred, 0
 		}
+		in.Subjects = slices.Insert(in.Subjects, place, fmt.Sprintf("%s/%d", v.Subject, v.Version))
 	}
 	if found.Type != sr.TypeAvro {
 		return nil, newProfileError(subject, "", fmt.Sprintf("schema %d is not Avro but %s", in.SchemaID, found.Type))

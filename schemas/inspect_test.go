@@ -78,7 +78,7 @@ func TestInspectSaysWhatADecoderSays(t *testing.T) {
 	if len(got.Fields) != len(CheckCompleted(TopicChecks).record.Fields()) || got.Fields[0].Value != usualEvent().EventID {
 		t.Errorf("got %+v, want every field", got.Fields)
 	}
-	want := []string{"other-value/4", "webcheck.targets-value/1", "webcheck.checks-value/1", "webcheck.transitions-value/1"}
+	want := []string{"webcheck.checks-value/1", "other-value/4", "webcheck.targets-value/1", "webcheck.transitions-value/1"}
 	if diff := cmp.Diff(want, got.Subjects); diff != "" {
 		t.Errorf("subjects (-want +got):\n%s", diff)
 	}
