@@ -33,20 +33,14 @@ type session struct {
 	*Processor
 	client  *kgo.Client
 	made    chan struct{} // closed when client is set: the client calls back before it is returned
-	store   *store
+	lanes   []*lane
 	offsets *offsets
-	fail    context.CancelCauseFunc // ends the session from a callback of the client
+	fail    context.CancelCauseFunc // ends the session from a callback of the client, or from a batch in flight
 
-	mu     sync.Mutex
-	next   map[int32]int64 // next offset to read of each partition that is owned
-	flight *flight         // the batch being written; nil before the first
-}
+	telling sync.Mutex // held while a commit is told of, one at a time
 
-// flight is a batch that is written while the next one is read.
-type flight struct {
-	landed chan struct{} // closed when the others are set
-	wrote  bool
-	err    error
+	mu   sync.Mutex
+	next map[int32]int64 // next offset to read of each partition that is owned
 }
 
 // session joins the group and writes batches until ctx ends or something goes wrong. committed says whether it got as far
@@ -63,7 +57,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     p.newStore(false),
+		lanes:     p.newLanes(),
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,
@@ -78,7 +72,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	close(s.made)
 	s.member.Store(s.client)
 	defer s.leave(kill)
-	// One deadline for all that is still done after ctx has ended: the batch that is written then, and the one behind it.
+	// One deadline for all that is still done after ctx has ended: the batches that are written then, and those behind them.
 	work, release := outlive(ctx, s.cfg.StopTimeout*3/4)
 	defer release()
 	for {
@@ -95,22 +89,30 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 			wrote, err = wrote || last, errors.Join(err, failure)
 		}
 		committed = committed || wrote
-		p.fitBatch(wrote, err)
+		p.fitBatch(s.proven(), err)
 		if over {
 			return committed, cmp.Or(err, context.Cause(ctx))
 		}
 	}
 }
 
-// turn decodes what a poll brought while the batch before is written, and launches it.
+// turn decodes what a poll brought while the batches before are written, and launches it in the lanes that it is dealt to.
 func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch) (wrote bool, err error) {
-	b, readErr := s.read(ctx, fetches)
-	watch.lap(phaseDecode)
-	if wrote, err = s.land(); err == nil && b != nil {
-		b.watch = watch
-		s.launch(ctx, b)
+	group, err := troubles(s.cfg.Topic, fetches)
+	parts := s.deal(fetches)
+	results := make([]error, len(parts))
+	wrotes := make([]bool, len(parts))
+	var turns sync.WaitGroup
+	for i, records := range parts {
+		if len(records) > 0 {
+			turns.Go(func() { wrotes[i], results[i] = s.follow(ctx, s.lanes[i], records, watch) })
+		}
 	}
-	return wrote, errors.Join(err, readErr)
+	turns.Wait()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errBatch, err)
+	}
+	return slices.Contains(wrotes, true), errors.Join(append(results, group, err)...)
 }
 
 // fitBatch halves the next batches after one that took too long, down to a record, and doubles them again as they succeed: a
@@ -158,7 +160,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		return fetched, nil
 	}
 	<-s.made
-	s.settle() // of a partition that was lost and comes back, it may still move the offset that is read here
+	s.settle() // of a partition that was lost and comes back, a batch may still move the offset that is read here
 	limited, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	next, err := s.offsets.next(limited, kadm.NewClient(s.client), partitions)
@@ -181,7 +183,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 }
 
 // revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored. The
-// batch in flight is waited for, so that it goes on behind it and not beside it.
+// batches in flight are waited for, so that it goes on behind them and not beside them.
 func (s *session) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
 	s.settle()
 	s.lost(ctx, client, partitions)
@@ -201,20 +203,6 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 	}
 	s.lag.lost(partitions[s.cfg.Topic])
 	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
-}
-
-// read decodes what a poll brought. It gives nil when there is nothing to write.
-func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err error) {
-	group, err := troubles(s.cfg.Topic, fetches)
-	if records := fetches.Records(); len(records) > 0 {
-		var failure error
-		b, failure = s.decode(ctx, records)
-		err = errors.Join(err, failure)
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", errBatch, err)
-	}
-	return b, errors.Join(group, err)
 }
 
 // troubles gives what a poll says of trouble with the group as a whole, and with partitions.
@@ -245,59 +233,10 @@ func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, er
 	return b, nil
 }
 
-// launch writes a batch while the session goes on. Only one is in flight: land comes before. Rebalances are blocked until it is
-// known to revoked.
-func (s *session) launch(ctx context.Context, b *batch) {
-	f := &flight{landed: make(chan struct{})}
-	s.mu.Lock()
-	s.flight = f
-	for p, a := range b.advances {
-		s.next[p] = a.next
-	}
-	s.mu.Unlock()
-	go func() {
-		defer close(f.landed)
-		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-		defer cancel()
-		tally, err := s.store.write(ctx, b)
-		if err != nil {
-			f.err = fmt.Errorf("%w: %w", errBatch, err)
-			s.fail(f.err) // the session may be waiting for records that do not come
-			return
-		}
-		f.wrote = true
-		s.committed(b, tally)
-	}()
-}
-
-func (s *session) inFlight() *flight {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flight
-}
-
-// settle waits for the batch in flight and leaves its result to land.
-func (s *session) settle() {
-	if f := s.inFlight(); f != nil {
-		<-f.landed
-	}
-}
-
-// land waits for the batch in flight, and takes its result, which it gives once.
-func (s *session) land() (wrote bool, err error) {
-	f := s.inFlight()
-	if f == nil {
-		return false, nil
-	}
-	<-f.landed
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flight = nil
-	return f.wrote, f.err
-}
-
 // committed follows a batch's commit in Kafka, and tells whom it concerns.
 func (s *session) committed(b *batch, tally Tally) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	s.client.MarkCommitRecords(b.marks...)
 	s.outage.end()
 	s.lag.committed(b.advances)
