@@ -16,9 +16,11 @@ import (
 
 // Bounds on what the client holds in memory: whatever the backlog, a few batches are fetched ahead and no more.
 const (
-	// fetchMaxBytes is what one fetch brings, compressed: some 50,000 events, which take 25 MB once they are records.
-	fetchMaxBytes          = 2 << 20
-	fetchMaxPartitionBytes = 1 << 20
+	// fetchMaxPartitionBytes is what one fetch brings of a partition, compressed: some 8,000 events, and so a lane's batch, in which
+	// each target has as many of its checks as can be.
+	fetchMaxPartitionBytes = 768 << 10
+	// fetchMaxBytes is what it brings of all: a batch a lane.
+	fetchMaxBytes = laneCount * fetchMaxPartitionBytes
 	// maxFetches is how many are asked for or held at once, whatever the number of brokers.
 	maxFetches = 2
 	// fetchMaxWait is how long a broker that has nothing new may hold one of them, and so delay those to the others.

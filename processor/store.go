@@ -184,9 +184,15 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 }
 
 func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) ([]db.MergeIncomingChecksRow, error) {
-	// An earlier half of this transaction may have left its rows.
-	if _, err := tx.Exec(ctx, "DELETE FROM incoming_checks"); err != nil {
-		return nil, err
+	for _, statement := range []string{
+		"DELETE FROM incoming_checks", // an earlier half of this transaction may have left its rows
+		// The planner takes each row to be looked up in every partition, and to compile the statement to be worth it: that takes
+		// longer than to run it does.
+		"SET LOCAL jit = off",
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return nil, err
+		}
 	}
 	incoming := make([]db.CopyIncomingChecksParams, len(rows))
 	for i, r := range rows {

@@ -14,8 +14,9 @@ FROM (SELECT unnest(@targets::text[]) AS target_id, unnest(@versions::text[]) AS
 JOIN definitions AS d USING (target_id, definition_version);
 
 -- name: ListLocationStates :many
-SELECT target_id, location, fold FROM location_states
-WHERE target_id = ANY (@targets::text[]) ORDER BY target_id, location;
+-- A join, because of a prepared statement = ANY compares every row that it reads with one target after the other.
+SELECT l.target_id, l.location, l.fold FROM (SELECT unnest(@targets::text[]) AS target_id) AS wanted
+JOIN location_states AS l ON l.target_id = wanted.target_id ORDER BY l.target_id, l.location;
 
 -- name: ListStrips :many
 -- The strips of each target and location from a moment on; earliest is the earliest of the moments, for the planner.
