@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"webcheck/embedded/testservices"
@@ -29,7 +31,7 @@ func TestCopyingStoresWhatPgxStores(t *testing.T) {
 	}
 	names := []string{"n", "id", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}
 	rows := randomCopyRows(seed.Random(t))
-	for table, to := range map[string]db.DBTX{"by_pgx": conn, "by_us": NewCopying(conn)} {
+	for table, to := range map[string]db.DBTX{"by_pgx": conn, "by_us": copying{conn, conn, nil}} {
 		n, err := to.CopyFrom(ctx, pgx.Identifier{table}, names, pgx.CopyFromRows(rows))
 		if err != nil || n != int64(len(rows)) {
 			t.Fatalf("%s: copied %d of %d rows: %v", table, n, len(rows), err)
@@ -91,7 +93,7 @@ func TestCopyingThatFailsLeavesTheTransactionUsable(t *testing.T) {
 	} {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-				_, err := NewCopying(savepoint.Conn()).CopyFrom(ctx, pgx.Identifier{"ids"}, []string{"id"}, source)
+				_, err := copying{savepoint, savepoint.Conn(), nil}.CopyFrom(ctx, pgx.Identifier{"ids"}, []string{"id"}, source)
 				return err
 			})
 			if err == nil {
@@ -114,4 +116,58 @@ func connectOne(t *testing.T) *pgx.Conn {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return conn
+}
+
+// taking is a connection that keeps what is to be copied.
+type taking struct {
+	db.DBTX
+	rows pgx.CopyFromSource
+}
+
+// CopyFrom is part of db.DBTX.
+func (t *taking) CopyFrom(_ context.Context, _ pgx.Identifier, _ []string, rows pgx.CopyFromSource) (int64, error) {
+	t.rows = rows
+	return 0, nil
+}
+
+func TestRowsInPlaceHaveTheValuesAndTheOrderOfTheGeneratedOnes(t *testing.T) {
+	rows := make([]db.CopyChecksParams, 2)
+	for i, e := range newEvents(2) {
+		rows[i] = row(e)
+		v := reflect.ValueOf(&rows[i]).Elem()
+		for f := range v.NumField() { // so that no two are the same
+			if text, is := v.Field(f).Addr().Interface().(**string); is && *text == nil {
+				*text = new(fmt.Sprintf("%s %d", v.Type().Field(f).Name, i))
+			}
+			if number, is := v.Field(f).Addr().Interface().(**int32); is && *number == nil {
+				*number = new(int32(100*i + f))
+			}
+		}
+	}
+	var generated taking
+	if _, err := db.New().CopyChecks(t.Context(), &generated, rows); err != nil {
+		t.Fatal(err)
+	}
+	ours := newInPlace(rows)
+	for n := 0; ; n++ {
+		more := generated.rows.Next()
+		if ours.Next() != more {
+			t.Fatalf("after %d rows one has more", n)
+		}
+		if !more {
+			break
+		}
+		want, err := generated.rows.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pointers, _ := ours.Values()
+		got := make([]any, len(pointers))
+		for i, p := range pointers {
+			got[i] = reflect.ValueOf(p).Elem().Interface()
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("row %d (-generated +ours):\n%s", n, diff)
+		}
+	}
 }

@@ -157,7 +157,7 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 	if !known {
 		err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
 			if known, err = s.queries.HasAnyCheck(ctx, savepoint, sample(rows)); err == nil && !known {
-				_, err = s.queries.CopyChecks(ctx, NewCopying(savepoint.Conn()), rows)
+				_, err = CopyChecks(ctx, savepoint.Conn(), rows)
 			}
 			return err
 		})
@@ -194,11 +194,7 @@ func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams
 			return nil, err
 		}
 	}
-	incoming := make([]db.CopyIncomingChecksParams, len(rows))
-	for i, r := range rows {
-		incoming[i] = db.CopyIncomingChecksParams(r)
-	}
-	if _, err := s.queries.CopyIncomingChecks(ctx, NewCopying(tx.Conn()), incoming); err != nil {
+	if err := copyIncoming(ctx, tx.Conn(), rows); err != nil {
 		return nil, err
 	}
 	return s.queries.MergeIncomingChecks(ctx, tx)
