@@ -21,6 +21,12 @@ func CopyChecks(ctx context.Context, conn *pgx.Conn, rows []db.CopyChecksParams)
 	return db.New().CopyChecks(ctx, copying{conn, conn, newInPlace(rows)}, rows)
 }
 
+// copyStrips writes new strips, as CopyChecks does checks.
+func copyStrips(ctx context.Context, conn *pgx.Conn, strips []db.CopyStripsParams) error {
+	_, err := db.New().CopyStrips(ctx, copying{conn, conn, newInPlace(strips)}, strips)
+	return err
+}
+
 // copyIncoming fills the temporary table of checks. It has the columns of checks, in their order.
 func copyIncoming(ctx context.Context, conn *pgx.Conn, rows []db.CopyChecksParams) error {
 	_, err := db.New().CopyIncomingChecks(ctx, copying{conn, conn, newInPlace(rows)}, nil)
@@ -182,6 +188,10 @@ func appendValue(dst []byte, types *pgtype.Map, oid uint32, value any) ([]byte, 
 		return appendTime(dst, types, oid, v)
 	case **time.Time:
 		return appendTime(dst, types, oid, *v)
+	case *[]int64:
+		if v != nil {
+			return appendBigints(dst, types, oid, *v)
+		}
 	}
 	return appendByPgx(dst, types, oid, value)
 }
@@ -235,6 +245,22 @@ func appendTime(dst []byte, types *pgtype.Map, oid uint32, v *time.Time) ([]byte
 		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(dst, 8), uint64(v.UnixMicro()-unixToPostgres)), nil
 	}
 	return appendByPgx(dst, types, oid, *v)
+}
+
+// appendBigints writes an array as PostgreSQL's array_recv reads it: dimensions, whether there are nulls, the type; then of the one
+// dimension its size and first index; then each element behind its length.
+func appendBigints(dst []byte, types *pgtype.Map, oid uint32, v []int64) ([]byte, error) {
+	if len(v) == 0 || oid != pgtype.Int8ArrayOID {
+		return appendByPgx(dst, types, oid, v)
+	}
+	const head, element = 20, 12
+	for _, n := range []int{head + element*len(v), 1, 0, pgtype.Int8OID, len(v), 1} {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(n))
+	}
+	for _, n := range v {
+		dst = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(dst, 8), uint64(n))
+	}
+	return dst, nil
 }
 
 // appendByPgx is appendValue for all other types.

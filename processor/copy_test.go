@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,13 +24,13 @@ import (
 func TestCopyingStoresWhatPgxStores(t *testing.T) {
 	ctx := t.Context()
 	conn := connectOne(t)
-	const columns = "id uuid, a text, b text, c integer, d integer, e boolean, f timestamptz, g timestamptz, h bigint, i jsonb, j varchar(70000), k bytea"
+	const columns = "id uuid, a text, b text, c integer, d integer, e boolean, f timestamptz, g timestamptz, h bigint, i jsonb, j varchar(70000), k bytea, l bigint[]"
 	for _, table := range []string{"by_pgx", "by_us"} {
 		if _, err := conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s (n integer, %s)", table, columns)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	names := []string{"n", "id", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}
+	names := []string{"n", "id", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
 	rows := randomCopyRows(seed.Random(t))
 	for table, to := range map[string]db.DBTX{"by_pgx": conn, "by_us": copying{conn, conn, nil}} {
 		n, err := to.CopyFrom(ctx, pgx.Identifier{table}, names, pgx.CopyFromRows(rows))
@@ -56,8 +57,8 @@ func randomCopyRows(random *rand.Rand) [][]any {
 		at := time.Unix(random.Int64N(8e9)-4e9, random.Int64N(1e9)).In(time.FixedZone("elsewhere", 3600))
 		number, yes := random.Int32()-1<<30, random.IntN(2) == 0
 		row := []any{int32(n), fmt.Sprintf("%08X-0000-4000-8000-%012x", random.Uint32(), random.Int64N(1<<48)), text, &text, number, &number,
-			&yes, at, &at, int32(n), `{"a": 1}`, text, []byte(text)}
-		nulls := []any{nil, nil, nil, (*string)(nil), nil, (*int32)(nil), (*bool)(nil), nil, (*time.Time)(nil), (*int32)(nil), nil, (*string)(nil), nil}
+			&yes, at, &at, int32(n), `{"a": 1}`, text, []byte(text), new(slices.Repeat([]int64{random.Int64() - 1<<62, int64(n)}, random.IntN(3)))}
+		nulls := []any{nil, nil, nil, (*string)(nil), nil, (*int32)(nil), (*bool)(nil), nil, (*time.Time)(nil), (*int32)(nil), nil, (*string)(nil), nil, (*[]int64)(nil)}
 		for i, null := range nulls[1:] {
 			if random.IntN(3) == 0 {
 				row[i+1] = null

@@ -26,6 +26,11 @@ JOIN strips AS s ON s.target_id = wanted.target_id AND s.location = wanted.locat
 WHERE s.starts_at >= @earliest
 ORDER BY s.target_id, s.location, s.starts_at, s.definition_version;
 
+-- name: CopyStrips :copyfrom
+-- Writes new strips at full speed. One that is already there fails the whole COPY (23505): see UpsertStrips.
+INSERT INTO strips (target_id, location, starts_at, definition_version, interval_ms, checks, before)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
 -- name: UpsertStrips :exec
 -- An array of arrays can't be ragged, so each strip's checks come as the text of an array.
 INSERT INTO strips (target_id, location, starts_at, definition_version, interval_ms, checks, before)

@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+type CopyStripsParams struct {
+	TargetID          string
+	Location          string
+	StartsAt          time.Time
+	DefinitionVersion string
+	IntervalMs        int32
+	Checks            []int64
+	Before            []int64
+}
+
 const deleteOutbox = `-- name: DeleteOutbox :exec
 DELETE FROM outbox WHERE number = ANY ($1::bigint[])
 `
