@@ -48,7 +48,7 @@ func (p *program) processCommand() *urfave.Command {
 const (
 	// processMemory is what Go's heap and stacks grow to before garbage is collected more often, in bytes. The batches of two lanes,
 	// those behind them and what is fetched meanwhile take some 50 MiB, and the program itself 25; together that stays below 150.
-	processMemory = 105 << 20
+	processMemory = 100 << 20
 	// processGarbage is how much garbage there may be below that limit, in percent of what is in use. With Go's 100 a tenth of the
 	// processor's time goes into collecting it.
 	processGarbage = 300

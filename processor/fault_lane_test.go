@@ -153,6 +153,20 @@ func TestBatchesGrowOnlyWhenEveryLaneHasWritten(t *testing.T) {
 	}
 }
 
+func TestAPollTakesFewerRecordsWhenTheyAreLong(t *testing.T) {
+	s := &session{Processor: &Processor{batchRecords: 20_000}}
+	for _, c := range []struct{ bytes, want int }{{-1, 20_000}, {180, 20_000}, {1024, 8192}, {16 << 20, 1}, {0, 20_000}} {
+		if c.bytes >= 0 {
+			part := kgo.FetchPartition{Records: []*kgo.Record{{Value: make([]byte, c.bytes)}}}
+			s.measure(kgo.Fetches{{Topics: []kgo.FetchTopic{{Partitions: []kgo.FetchPartition{part}}}}})
+		}
+		s.measure(nil) // a poll that brings nothing tells nothing
+		if got := s.pollRecords(); got != c.want {
+			t.Errorf("after records of %d bytes: %d, want %d", c.bytes, got, c.want)
+		}
+	}
+}
+
 func TestARevocationWaitsForTheBatchesOfBothLanes(t *testing.T) {
 	p := newPipeline(t, 2)
 	events := newEvents(10)

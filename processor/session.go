@@ -21,6 +21,9 @@ const (
 	fetchMaxPartitionBytes = 768 << 10
 	// fetchMaxBytes is what it brings of all: a batch a lane.
 	fetchMaxBytes = laneCount * fetchMaxPartitionBytes
+	// pollMaxBytes is what a poll takes, uncompressed, if its records are as long as those of the one before: a batch holds them and as
+	// much again of what is decoded from them. It counts where events are several times longer than usual.
+	pollMaxBytes = 8 << 20
 	// maxFetches is how many are asked for or held at once, whatever the number of brokers.
 	maxFetches = 2
 	// fetchMaxWait is how long a broker that has nothing new may hold one of them, and so delay those to the others.
@@ -38,6 +41,8 @@ type session struct {
 	lanes   []*lane
 	offsets *offsets
 	fail    context.CancelCauseFunc // ends the session from a callback of the client, or from a batch in flight
+
+	meanBytes int // of the values that the last poll brought; 0 before the first
 
 	telling sync.Mutex // held while a commit is told of, one at a time
 
@@ -80,8 +85,9 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	for {
 		var watch stopwatch
 		watch.start()
-		fetches := s.client.PollRecords(ctx, p.batchRecords)
+		fetches := s.client.PollRecords(ctx, s.pollRecords())
 		watch.lap(phasePoll)
+		s.measure(fetches)
 		s.lag.fetched(fetches)
 		wrote, err := s.turn(work, fetches, watch)
 		s.client.AllowRebalance()
@@ -95,6 +101,23 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 		if over {
 			return committed, cmp.Or(err, context.Cause(ctx))
 		}
+	}
+}
+
+// pollRecords is how many records the next poll may take.
+func (s *session) pollRecords() int {
+	if s.meanBytes == 0 {
+		return s.batchRecords
+	}
+	return min(s.batchRecords, max(1, pollMaxBytes/s.meanBytes))
+}
+
+// measure takes note of how long the records of a poll are.
+func (s *session) measure(fetches kgo.Fetches) {
+	var n, bytes int
+	fetches.EachRecord(func(r *kgo.Record) { n, bytes = n+1, bytes+len(r.Value) })
+	if n > 0 {
+		s.meanBytes = bytes / n
 	}
 }
 
