@@ -147,7 +147,7 @@ func copyChecks(ctx context.Context, pool *pgxpool.Pool, rows []db.CopyChecksPar
 		return fmt.Errorf("taking a connection: %w", err)
 	}
 	defer conn.Release()
-	_, err = db.New().CopyChecks(ctx, processor.NewCopying(conn.Conn()), rows)
+	_, err = processor.CopyChecks(ctx, conn.Conn(), rows)
 	return err
 }
 

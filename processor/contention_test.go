@@ -176,3 +176,31 @@ func TestTextsTooLongForAnIndexAreRefused(t *testing.T) {
 	l.write(inTime([]event.CheckCompleted{e})...)
 	checkOracle(t, l.pool, nil)
 }
+
+// A rival takes the last transition back, and the one before it was judged by a version that no check since then has.
+func TestATransitionThatIsLastAgainIsJudgedByItsOwnVersion(t *testing.T) {
+	l := newLab(t)
+	var definitions []event.TargetDefined
+	for _, version := range []string{"aaaaaaaaaaaa", "bbbbbbbbbbbb"} {
+		definitions = append(definitions, event.TargetDefined{
+			TargetID: "site", DefinitionVersion: version, DefinedAt: firstSlot, URL: "http://localhost/", IntervalMs: 60_000, TimeoutMs: 1000,
+			DownAfter: 1, DownOf: 1, UpAfter: 1, UpOf: 1, FlapTransitions: 2, FlapWindowS: 86_400, SilentAfter: 3, Definition: "{}",
+		})
+	}
+	define(t, l.store, definitions...)
+	before, after, rival := seenFrom("here", 0, up, down), seenFrom("here", 20, up, down), seenFrom("here", 20, down)
+	for _, deliveries := range [][]delivery{after, rival} {
+		for i := range deliveries {
+			deliveries[i].DefinitionVersion = "bbbbbbbbbbbb"
+		}
+	}
+	for i := range before {
+		before[i].DefinitionVersion = "aaaaaaaaaaaa"
+	}
+	rival[0].StartedAt = rival[0].Slot
+	l.write(before...)
+	l.write(after...)
+	clear(l.store.folder.known) // as another processor
+	l.write(rival...)
+	checkOracle(t, l.pool, definitions)
+}

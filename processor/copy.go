@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -14,19 +15,73 @@ import (
 	"webcheck/gen/db"
 )
 
-// Copying is a connection to PostgreSQL whose CopyFrom encodes the usual types by itself. pgx looks for a way to encode each
-// single value, and for the text of a uuid tries several in vain: that takes five times as long as the rest of a COPY does
-// on this side. Every other type goes through pgx as before.
-type Copying struct {
-	db.DBTX
-	conn *pgx.Conn
+// CopyChecks writes new checks over conn at full speed, within the transaction that is open there, if one is, and returns their
+// number. See db.Queries.CopyChecks.
+func CopyChecks(ctx context.Context, conn *pgx.Conn, rows []db.CopyChecksParams) (int64, error) {
+	return db.New().CopyChecks(ctx, copying{conn, conn, newInPlace(rows)}, rows)
 }
 
-// NewCopying returns a Copying on conn, within the transaction that is open there, if one is.
-func NewCopying(conn *pgx.Conn) Copying { return Copying{conn, conn} }
+// copyStrips writes new strips, as CopyChecks does checks.
+func copyStrips(ctx context.Context, conn *pgx.Conn, strips []db.CopyStripsParams) error {
+	_, err := db.New().CopyStrips(ctx, copying{conn, conn, newInPlace(strips)}, strips)
+	return err
+}
+
+// copyIncoming fills the temporary table of checks. It has the columns of checks, in their order.
+func copyIncoming(ctx context.Context, conn *pgx.Conn, rows []db.CopyChecksParams) error {
+	_, err := db.New().CopyIncomingChecks(ctx, copying{conn, conn, newInPlace(rows)}, nil)
+	return err
+}
+
+// It compiles only while the columns of both are the same.
+var _ = func(r db.CopyChecksParams) db.CopyIncomingChecksParams { return db.CopyIncomingChecksParams(r) }
+
+// copying is a connection to PostgreSQL whose CopyFrom encodes the usual types by itself. pgx looks for a way to encode each
+// single value, and for the text of a uuid tries several in vain: that takes five times as long as the rest of a COPY does
+// on this side. Every other type goes through pgx as before.
+type copying struct {
+	db.DBTX
+	conn *pgx.Conn
+	rows pgx.CopyFromSource // copied instead of those that CopyFrom is given; nil: those
+}
+
+// inPlace gives rows one after the other in one place, as pointers to its fields in their order. What sqlc generates gives
+// a slice of values a row, each boxed: the most garbage of all that a batch makes.
+type inPlace[T any] struct {
+	left   []T
+	row    T
+	fields []any
+}
+
+func newInPlace[T any](rows []T) *inPlace[T] {
+	s := &inPlace[T]{left: rows}
+	row := reflect.ValueOf(&s.row).Elem()
+	for i := range row.NumField() {
+		s.fields = append(s.fields, row.Field(i).Addr().Interface())
+	}
+	return s
+}
+
+// Next is part of pgx.CopyFromSource.
+func (s *inPlace[T]) Next() bool {
+	if len(s.left) == 0 {
+		return false
+	}
+	s.row, s.left = s.left[0], s.left[1:]
+	return true
+}
+
+// Values is part of pgx.CopyFromSource.
+func (s *inPlace[T]) Values() ([]any, error) { return s.fields, nil }
+
+// Err is part of pgx.CopyFromSource.
+func (s *inPlace[T]) Err() error { return nil }
 
 // CopyFrom copies rows into a table in PostgreSQL's binary format and returns their number. See pgx.Conn.CopyFrom.
-func (c Copying) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (c copying) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	if c.rows != nil {
+		rows = c.rows
+	}
 	quoted := make([]string, len(columns))
 	for i, column := range columns {
 		quoted[i] = pgx.Identifier{column}.Sanitize()
@@ -108,76 +163,104 @@ func (s *copyStream) fill(size int) error {
 	return nil
 }
 
-// appendValue appends a value for a column of type oid, behind its length.
+// appendValue appends a value, or the one that it points at, for a column of type oid, behind its length.
 func appendValue(dst []byte, types *pgtype.Map, oid uint32, value any) ([]byte, error) {
 	switch v := value.(type) {
 	case string:
-		return appendTextValue(dst, types, oid, v)
+		return appendTextValue(dst, types, oid, &v)
 	case *string:
-		if v != nil {
-			return appendTextValue(dst, types, oid, *v)
-		}
-		return binary.BigEndian.AppendUint32(dst, nullLength), nil
+		return appendTextValue(dst, types, oid, v)
+	case **string:
+		return appendTextValue(dst, types, oid, *v)
 	case int32:
-		if oid == pgtype.Int4OID {
-			return appendInt4(dst, v), nil
-		}
+		return appendInt4(dst, types, oid, &v)
 	case *int32:
-		if v == nil {
-			return binary.BigEndian.AppendUint32(dst, nullLength), nil
-		}
-		if oid == pgtype.Int4OID {
-			return appendInt4(dst, *v), nil
-		}
+		return appendInt4(dst, types, oid, v)
+	case **int32:
+		return appendInt4(dst, types, oid, *v)
 	case *bool:
-		if v == nil {
-			return binary.BigEndian.AppendUint32(dst, nullLength), nil
-		}
-		if oid == pgtype.BoolOID {
-			return appendBool(dst, *v), nil
-		}
+		return appendBool(dst, types, oid, v)
+	case **bool:
+		return appendBool(dst, types, oid, *v)
 	case time.Time:
-		if oid == pgtype.TimestamptzOID {
-			return appendTime(dst, v), nil
-		}
+		return appendTime(dst, types, oid, &v)
 	case *time.Time:
-		if v == nil {
-			return binary.BigEndian.AppendUint32(dst, nullLength), nil
-		}
-		if oid == pgtype.TimestamptzOID {
-			return appendTime(dst, *v), nil
+		return appendTime(dst, types, oid, v)
+	case **time.Time:
+		return appendTime(dst, types, oid, *v)
+	case *[]int64:
+		if v != nil {
+			return appendBigints(dst, types, oid, *v)
 		}
 	}
 	return appendByPgx(dst, types, oid, value)
 }
 
-func appendTextValue(dst []byte, types *pgtype.Map, oid uint32, text string) ([]byte, error) {
-	switch oid {
-	case pgtype.TextOID:
-		return append(binary.BigEndian.AppendUint32(dst, uint32(len(text))), text...), nil
-	case pgtype.UUIDOID:
-		if id, ok := parseUUID(text); ok {
+func appendNull(dst []byte) ([]byte, error) {
+	return binary.BigEndian.AppendUint32(dst, nullLength), nil
+}
+
+func appendTextValue(dst []byte, types *pgtype.Map, oid uint32, text *string) ([]byte, error) {
+	switch {
+	case text == nil:
+		return appendNull(dst)
+	case oid == pgtype.TextOID:
+		return append(binary.BigEndian.AppendUint32(dst, uint32(len(*text))), *text...), nil
+	case oid == pgtype.UUIDOID:
+		if id, ok := parseUUID(*text); ok {
 			return append(binary.BigEndian.AppendUint32(dst, uint32(len(id))), id[:]...), nil
 		}
-		return dst, fmt.Errorf("encoding a uuid: %q is not one in its canonical form", text)
+		return dst, fmt.Errorf("encoding a uuid: %q is not one in its canonical form", *text)
 	}
-	return appendByPgx(dst, types, oid, text)
+	return appendByPgx(dst, types, oid, *text)
 }
 
-func appendInt4(dst []byte, v int32) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, 4), uint32(v))
-}
-
-func appendBool(dst []byte, v bool) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, 1)
-	if v {
-		return append(dst, 1)
+func appendInt4(dst []byte, types *pgtype.Map, oid uint32, v *int32) ([]byte, error) {
+	switch {
+	case v == nil:
+		return appendNull(dst)
+	case oid == pgtype.Int4OID:
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, 4), uint32(*v)), nil
 	}
-	return append(dst, 0)
+	return appendByPgx(dst, types, oid, *v)
 }
 
-func appendTime(dst []byte, v time.Time) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(dst, 8), uint64(v.UnixMicro()-unixToPostgres))
+func appendBool(dst []byte, types *pgtype.Map, oid uint32, v *bool) ([]byte, error) {
+	switch {
+	case v == nil:
+		return appendNull(dst)
+	case oid != pgtype.BoolOID:
+		return appendByPgx(dst, types, oid, *v)
+	case *v:
+		return append(binary.BigEndian.AppendUint32(dst, 1), 1), nil
+	}
+	return append(binary.BigEndian.AppendUint32(dst, 1), 0), nil
+}
+
+func appendTime(dst []byte, types *pgtype.Map, oid uint32, v *time.Time) ([]byte, error) {
+	switch {
+	case v == nil:
+		return appendNull(dst)
+	case oid == pgtype.TimestamptzOID:
+		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(dst, 8), uint64(v.UnixMicro()-unixToPostgres)), nil
+	}
+	return appendByPgx(dst, types, oid, *v)
+}
+
+// appendBigints writes an array as PostgreSQL's array_recv reads it: dimensions, whether there are nulls, the type; then of the one
+// dimension its size and first index; then each element behind its length.
+func appendBigints(dst []byte, types *pgtype.Map, oid uint32, v []int64) ([]byte, error) {
+	if len(v) == 0 || oid != pgtype.Int8ArrayOID {
+		return appendByPgx(dst, types, oid, v)
+	}
+	const head, element = 20, 12
+	for _, n := range []int{head + element*len(v), 1, 0, pgtype.Int8OID, len(v), 1} {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(n))
+	}
+	for _, n := range v {
+		dst = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(dst, 8), uint64(n))
+	}
+	return dst, nil
 }
 
 // appendByPgx is appendValue for all other types.

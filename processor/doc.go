@@ -41,5 +41,8 @@
 // quorum of the locations that report (timeline.go), hours and days by what became more or fewer (track.go, rollup.go). What
 // comes out the same is not written. In order this reads one strip a location; late, as many as there are since.
 //
+// Batches are written in two lanes, each a connection (lane.go): side by side those of different partitions, one behind the other
+// those of the same, while the next ones are decoded.
+//
 // Never: it does not talk to a target, does not read Kafka's committed offset, and does not import the prober.
 package processor

@@ -88,6 +88,9 @@ func (f *folder) fold(ctx context.Context, tx pgx.Tx, locked lockedTargets, chan
 	if err := f.recallEarlier(ctx, tx, folds, stored); err != nil {
 		return n, err
 	}
+	if err := f.learnEarlier(ctx, tx, folds); err != nil {
+		return n, err
+	}
 	for _, t := range folds {
 		t.markFlapping(f.rulesFor(t.id))
 	}
@@ -193,6 +196,24 @@ func (f *folder) learn(ctx context.Context, tx pgx.Tx, folds []*targetFold) erro
 			}
 		}
 	}
+	return f.readRules(ctx, tx, wanted)
+}
+
+// learnEarlier reads the rules of transitions that have become the last one of their target, because those after them are gone: no
+// check from the moment on need be of their version.
+func (f *folder) learnEarlier(ctx context.Context, tx pgx.Tx, folds []*targetFold) error {
+	var wanted db.ListDefinitionsParams
+	for _, t := range folds {
+		n := len(t.earlier)
+		if n == 0 || len(t.found) > 0 || f.known[definitionKey{t.id, t.earlier[n-1].version}] != nil {
+			continue
+		}
+		wanted.Targets, wanted.Versions = append(wanted.Targets, t.id), append(wanted.Versions, t.earlier[n-1].version)
+	}
+	return f.readRules(ctx, tx, wanted)
+}
+
+func (f *folder) readRules(ctx context.Context, tx pgx.Tx, wanted db.ListDefinitionsParams) error {
 	if len(wanted.Targets) == 0 {
 		return nil
 	}

@@ -14,12 +14,16 @@ import (
 	"webcheck/schemas"
 )
 
+// fewStrips are not worth a COPY, which takes four requests where an upsert takes one.
+const fewStrips = 50
+
 // foldWriter writes what has changed of folds, and nothing that has not.
 type foldWriter struct {
 	queries *db.Queries
 	tx      pgx.Tx
 
-	strips    db.UpsertStripsParams
+	made      []db.CopyStripsParams // strips that are new
+	strips    db.UpsertStripsParams // and those that change
 	gone      db.DeleteStripsParams
 	locations db.UpsertLocationStatesParams
 }
@@ -42,12 +46,19 @@ func (w *foldWriter) write(ctx context.Context, folds []*targetFold, locked lock
 func (w *foldWriter) addStrips(target string, t *track) {
 	for i := range t.strips {
 		s := &t.strips[i]
-		if old := findStrip(t.old, s); old != nil && old.intervalMs == s.intervalMs && slices.Equal(old.checks, s.checks) && slices.Equal(old.before, s.before) {
+		old := findStrip(t.old, s)
+		if old != nil && old.intervalMs == s.intervalMs && slices.Equal(old.checks, s.checks) && slices.Equal(old.before, s.before) {
 			continue
 		}
-		u := &w.strips
-		u.Targets, u.Locations, u.StartsAt, u.Versions = append(u.Targets, target), append(u.Locations, t.location), append(u.StartsAt, moment(s.startsMs)), append(u.Versions, s.version)
-		u.IntervalsMs, u.Checks, u.Before = append(u.IntervalsMs, int32(s.intervalMs)), append(u.Checks, arrayText(s.checks)), append(u.Before, arrayText(s.before))
+		row := db.CopyStripsParams{
+			TargetID: target, Location: t.location, StartsAt: moment(s.startsMs), DefinitionVersion: s.version,
+			IntervalMs: int32(s.intervalMs), Checks: s.checks, Before: s.before,
+		}
+		if old == nil {
+			w.made = append(w.made, row)
+			continue
+		}
+		w.upsertStrip(row)
 	}
 	for i := range t.old {
 		s := &t.old[i]
@@ -56,6 +67,13 @@ func (w *foldWriter) addStrips(target string, t *track) {
 			g.Targets, g.Locations, g.StartsAt, g.Versions = append(g.Targets, target), append(g.Locations, t.location), append(g.StartsAt, moment(s.startsMs)), append(g.Versions, s.version)
 		}
 	}
+}
+
+func (w *foldWriter) upsertStrip(row db.CopyStripsParams) {
+	u := &w.strips
+	u.Targets, u.Locations = append(u.Targets, row.TargetID), append(u.Locations, row.Location)
+	u.StartsAt, u.Versions = append(u.StartsAt, row.StartsAt), append(u.Versions, row.DefinitionVersion)
+	u.IntervalsMs, u.Checks, u.Before = append(u.IntervalsMs, row.IntervalMs), append(u.Checks, arrayText(row.Checks)), append(u.Before, arrayText(row.Before))
 }
 
 func findStrip(strips []strip, like *strip) *strip {
@@ -91,6 +109,9 @@ func (w *foldWriter) writeStrips(ctx context.Context) error {
 			return fmt.Errorf("removing strips: %w", err)
 		}
 	}
+	if err := w.copyStrips(ctx); err != nil {
+		return fmt.Errorf("writing new strips: %w", err)
+	}
 	if len(w.strips.Targets) > 0 {
 		if err := w.queries.UpsertStrips(ctx, w.tx, w.strips); err != nil {
 			return fmt.Errorf("writing strips: %w", err)
@@ -100,6 +121,21 @@ func (w *foldWriter) writeStrips(ctx context.Context) error {
 		if err := w.queries.UpsertLocationStates(ctx, w.tx, w.locations); err != nil {
 			return fmt.Errorf("writing the states of locations: %w", err)
 		}
+	}
+	return nil
+}
+
+// copyStrips writes new strips. Where one is there, although the state of its location does not know of it, somebody has changed the
+// tables, and the strips are upserted: to fold once more is what mends them.
+func (w *foldWriter) copyStrips(ctx context.Context) error {
+	if len(w.made) > fewStrips {
+		err := pgx.BeginFunc(ctx, w.tx, func(savepoint pgx.Tx) error { return copyStrips(ctx, savepoint.Conn(), w.made) })
+		if !isDuplicate(err) {
+			return err
+		}
+	}
+	for _, row := range w.made {
+		w.upsertStrip(row)
 	}
 	return nil
 }

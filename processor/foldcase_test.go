@@ -263,3 +263,21 @@ func TestFoldsOfThousandsOfChecksAreWhatTheOracleSays(t *testing.T) {
 	l.mix(random, &c)
 	checkOracle(t, l.pool, c.definitions)
 }
+
+// A location whose state was removed by hand does not know of its strips.
+func TestStripsThatAreThereUnexpectedlyAreWrittenOver(t *testing.T) {
+	l := newLab(t)
+	var c foldCase
+	c.addTarget(seed.Random(t), "target", 4000)
+	l.write(inTime(c.events)...)
+	for _, table := range []string{"checks", "location_states", "target_states", "transitions", "rollups", "announcements", "outbox"} {
+		if _, err := l.pool.Exec(t.Context(), "DELETE FROM "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM strips"); n <= fewStrips {
+		t.Fatalf("%v strips, too few for a COPY", n)
+	}
+	l.write(inTime(c.events)...)
+	checkOracle(t, l.pool, nil)
+}

@@ -40,7 +40,7 @@ func newMetrics(registry prometheus.Registerer, others ...prometheus.Collector) 
 			Help: "Records that a committed batch took from the log.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
 		// From half a millisecond to more than a batch may take, which is 20 s.
 		phaseSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "batch_phase_seconds",
-			Help: "Time of each phase of a committed batch; poll includes waiting for records.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"phase"}),
+			Help: "Time of each phase of a committed batch; poll includes waiting for records, and is that of all batches of one poll.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"phase"}),
 		records:       newCounter("records_total", "Records taken from the log and committed."),
 		rowsInserted:  newCounter("rows_inserted_total", "Rows of checks that were new."),
 		rowsMerged:    newCounter("rows_merged_total", "Rows of checks written by a merge, because an id of their batch was there before."),
@@ -115,7 +115,7 @@ type phase int
 
 // The phases, in their order.
 const (
-	phasePoll   phase = iota // waiting for records, too
+	phasePoll   phase = iota // waiting for records, too; all batches of one poll have it
 	phaseDecode              // and making rows
 	phaseRows                // offsets and rows into PostgreSQL
 	phaseFolds               // what is folded from the rows

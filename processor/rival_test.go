@@ -82,7 +82,7 @@ func TestTroubleOfOnePartitionDoesNotHoldTheOthers(t *testing.T) {
 	if _, err := p.pool.Exec(t.Context(), "INSERT INTO offsets VALUES ($1, 0, 0)", p.topic); err != nil {
 		t.Fatal(err)
 	}
-	s := &session{Processor: processor, client: p.client, store: newStore(p.pool), next: map[int32]int64{0: 0, 1: 0}}
+	s := &session{Processor: processor, client: p.client, lanes: []*lane{{store: newStore(p.pool)}}, next: map[int32]int64{0: 0, 1: 0}}
 	record := &kgo.Record{Topic: p.topic, Value: p.value(newEvent("a", 1))}
 	wrote, err := s.turn(t.Context(), kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: p.topic, Partitions: []kgo.FetchPartition{
 		{Partition: 0, Records: []*kgo.Record{record}},

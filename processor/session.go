@@ -16,9 +16,14 @@ import (
 
 // Bounds on what the client holds in memory: whatever the backlog, a few batches are fetched ahead and no more.
 const (
-	// fetchMaxBytes is what one fetch brings, compressed: some 50,000 events, which take 25 MB once they are records.
-	fetchMaxBytes          = 2 << 20
-	fetchMaxPartitionBytes = 1 << 20
+	// fetchMaxPartitionBytes is what one fetch brings of a partition, compressed: some 8,000 events, and so a lane's batch, in which
+	// each target has as many of its checks as can be.
+	fetchMaxPartitionBytes = 768 << 10
+	// fetchMaxBytes is what it brings of all: a batch a lane.
+	fetchMaxBytes = laneCount * fetchMaxPartitionBytes
+	// pollMaxBytes is what a poll takes, uncompressed, if its records are as long as those of the one before: a batch holds them and as
+	// much again of what is decoded from them. It counts where events are several times longer than usual.
+	pollMaxBytes = 8 << 20
 	// maxFetches is how many are asked for or held at once, whatever the number of brokers.
 	maxFetches = 2
 	// fetchMaxWait is how long a broker that has nothing new may hold one of them, and so delay those to the others.
@@ -33,20 +38,16 @@ type session struct {
 	*Processor
 	client  *kgo.Client
 	made    chan struct{} // closed when client is set: the client calls back before it is returned
-	store   *store
+	lanes   []*lane
 	offsets *offsets
-	fail    context.CancelCauseFunc // ends the session from a callback of the client
+	fail    context.CancelCauseFunc // ends the session from a callback of the client, or from a batch in flight
 
-	mu     sync.Mutex
-	next   map[int32]int64 // next offset to read of each partition that is owned
-	flight *flight         // the batch being written; nil before the first
-}
+	meanBytes int // of the values that the last poll brought; 0 before the first
 
-// flight is a batch that is written while the next one is read.
-type flight struct {
-	landed chan struct{} // closed when the others are set
-	wrote  bool
-	err    error
+	telling sync.Mutex // held while a commit is told of, one at a time
+
+	mu   sync.Mutex
+	next map[int32]int64 // next offset to read of each partition that is owned
 }
 
 // session joins the group and writes batches until ctx ends or something goes wrong. committed says whether it got as far
@@ -63,7 +64,7 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	defer fail(nil)
 	s := &session{
 		Processor: p,
-		store:     p.newStore(false),
+		lanes:     p.newLanes(),
 		offsets:   &offsets{topic: p.cfg.Topic, pool: p.cfg.Pool, queries: p.queries, logger: p.logger},
 		made:      make(chan struct{}),
 		fail:      fail,
@@ -78,14 +79,15 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 	close(s.made)
 	s.member.Store(s.client)
 	defer s.leave(kill)
-	// One deadline for all that is still done after ctx has ended: the batch that is written then, and the one behind it.
+	// One deadline for all that is still done after ctx has ended: the batches that are written then, and those behind them.
 	work, release := outlive(ctx, s.cfg.StopTimeout*3/4)
 	defer release()
 	for {
 		var watch stopwatch
 		watch.start()
-		fetches := s.client.PollRecords(ctx, p.batchRecords)
+		fetches := s.client.PollRecords(ctx, s.pollRecords())
 		watch.lap(phasePoll)
+		s.measure(fetches)
 		s.lag.fetched(fetches)
 		wrote, err := s.turn(work, fetches, watch)
 		s.client.AllowRebalance()
@@ -95,22 +97,47 @@ func (p *Processor) session(ctx context.Context) (committed bool, err error) {
 			wrote, err = wrote || last, errors.Join(err, failure)
 		}
 		committed = committed || wrote
-		p.fitBatch(wrote, err)
+		p.fitBatch(s.proven(), err)
 		if over {
 			return committed, cmp.Or(err, context.Cause(ctx))
 		}
 	}
 }
 
-// turn decodes what a poll brought while the batch before is written, and launches it.
-func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch) (wrote bool, err error) {
-	b, readErr := s.read(ctx, fetches)
-	watch.lap(phaseDecode)
-	if wrote, err = s.land(); err == nil && b != nil {
-		b.watch = watch
-		s.launch(ctx, b)
+// pollRecords is how many records the next poll may take.
+func (s *session) pollRecords() int {
+	if s.meanBytes == 0 {
+		return s.batchRecords
 	}
-	return wrote, errors.Join(err, readErr)
+	return min(s.batchRecords, max(1, pollMaxBytes/s.meanBytes))
+}
+
+// measure takes note of how long the records of a poll are.
+func (s *session) measure(fetches kgo.Fetches) {
+	var n, bytes int
+	fetches.EachRecord(func(r *kgo.Record) { n, bytes = n+1, bytes+len(r.Value) })
+	if n > 0 {
+		s.meanBytes = bytes / n
+	}
+}
+
+// turn decodes what a poll brought while the batches before are written, and launches it in the lanes that it is dealt to.
+func (s *session) turn(ctx context.Context, fetches kgo.Fetches, watch stopwatch) (wrote bool, err error) {
+	group, err := troubles(s.cfg.Topic, fetches)
+	parts := s.deal(fetches)
+	results := make([]error, len(parts))
+	wrotes := make([]bool, len(parts))
+	var turns sync.WaitGroup
+	for i, records := range parts {
+		if len(records) > 0 {
+			turns.Go(func() { wrotes[i], results[i] = s.follow(ctx, s.lanes[i], records, watch) })
+		}
+	}
+	turns.Wait()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errBatch, err)
+	}
+	return slices.Contains(wrotes, true), errors.Join(append(results, group, err)...)
 }
 
 // fitBatch halves the next batches after one that took too long, down to a record, and doubles them again as they succeed: a
@@ -158,7 +185,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 		return fetched, nil
 	}
 	<-s.made
-	s.settle() // of a partition that was lost and comes back, it may still move the offset that is read here
+	s.settle() // of a partition that was lost and comes back, a batch may still move the offset that is read here
 	limited, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	next, err := s.offsets.next(limited, kadm.NewClient(s.client), partitions)
@@ -181,7 +208,7 @@ func (s *session) assigned(ctx context.Context, fetched map[string]map[int32]kgo
 }
 
 // revoked gives partitions back: Kafka hears how far they are, for lag tools, and the next owner goes by what is stored. The
-// batch in flight is waited for, so that it goes on behind it and not beside it.
+// batches in flight are waited for, so that it goes on behind them and not beside them.
 func (s *session) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
 	s.settle()
 	s.lost(ctx, client, partitions)
@@ -201,20 +228,6 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][
 	}
 	s.lag.lost(partitions[s.cfg.Topic])
 	s.logger.Info("partitions released", "topic", s.cfg.Topic, "partitions", partitions[s.cfg.Topic])
-}
-
-// read decodes what a poll brought. It gives nil when there is nothing to write.
-func (s *session) read(ctx context.Context, fetches kgo.Fetches) (b *batch, err error) {
-	group, err := troubles(s.cfg.Topic, fetches)
-	if records := fetches.Records(); len(records) > 0 {
-		var failure error
-		b, failure = s.decode(ctx, records)
-		err = errors.Join(err, failure)
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", errBatch, err)
-	}
-	return b, errors.Join(group, err)
 }
 
 // troubles gives what a poll says of trouble with the group as a whole, and with partitions.
@@ -245,59 +258,10 @@ func (s *session) decode(ctx context.Context, records []*kgo.Record) (*batch, er
 	return b, nil
 }
 
-// launch writes a batch while the session goes on. Only one is in flight: land comes before. Rebalances are blocked until it is
-// known to revoked.
-func (s *session) launch(ctx context.Context, b *batch) {
-	f := &flight{landed: make(chan struct{})}
-	s.mu.Lock()
-	s.flight = f
-	for p, a := range b.advances {
-		s.next[p] = a.next
-	}
-	s.mu.Unlock()
-	go func() {
-		defer close(f.landed)
-		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-		defer cancel()
-		tally, err := s.store.write(ctx, b)
-		if err != nil {
-			f.err = fmt.Errorf("%w: %w", errBatch, err)
-			s.fail(f.err) // the session may be waiting for records that do not come
-			return
-		}
-		f.wrote = true
-		s.committed(b, tally)
-	}()
-}
-
-func (s *session) inFlight() *flight {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flight
-}
-
-// settle waits for the batch in flight and leaves its result to land.
-func (s *session) settle() {
-	if f := s.inFlight(); f != nil {
-		<-f.landed
-	}
-}
-
-// land waits for the batch in flight, and takes its result, which it gives once.
-func (s *session) land() (wrote bool, err error) {
-	f := s.inFlight()
-	if f == nil {
-		return false, nil
-	}
-	<-f.landed
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flight = nil
-	return f.wrote, f.err
-}
-
 // committed follows a batch's commit in Kafka, and tells whom it concerns.
 func (s *session) committed(b *batch, tally Tally) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	s.client.MarkCommitRecords(b.marks...)
 	s.outage.end()
 	s.lag.committed(b.advances)

@@ -157,7 +157,7 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 	if !known {
 		err = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) (err error) {
 			if known, err = s.queries.HasAnyCheck(ctx, savepoint, sample(rows)); err == nil && !known {
-				_, err = s.queries.CopyChecks(ctx, NewCopying(savepoint.Conn()), rows)
+				_, err = CopyChecks(ctx, savepoint.Conn(), rows)
 			}
 			return err
 		})
@@ -184,15 +184,17 @@ func (s *store) copyOrMerge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecks
 }
 
 func (s *store) merge(ctx context.Context, tx pgx.Tx, rows []db.CopyChecksParams) ([]db.MergeIncomingChecksRow, error) {
-	// An earlier half of this transaction may have left its rows.
-	if _, err := tx.Exec(ctx, "DELETE FROM incoming_checks"); err != nil {
-		return nil, err
+	for _, statement := range []string{
+		"DELETE FROM incoming_checks", // an earlier half of this transaction may have left its rows
+		// The planner takes each row to be looked up in every partition, and to compile the statement to be worth it: that takes
+		// longer than to run it does.
+		"SET LOCAL jit = off",
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return nil, err
+		}
 	}
-	incoming := make([]db.CopyIncomingChecksParams, len(rows))
-	for i, r := range rows {
-		incoming[i] = db.CopyIncomingChecksParams(r)
-	}
-	if _, err := s.queries.CopyIncomingChecks(ctx, NewCopying(tx.Conn()), incoming); err != nil {
+	if err := copyIncoming(ctx, tx.Conn(), rows); err != nil {
 		return nil, err
 	}
 	return s.queries.MergeIncomingChecks(ctx, tx)

@@ -149,7 +149,7 @@ func TestAMeasuredCheckIsKeptBeforeAMissedOneAndTheEarlierBeforeTheLater(t *test
 	}
 }
 
-func TestARedeliveryWritesNoRowAgain(t *testing.T) {
+func TestARedeliveryWritesAndLocksNoRowAgain(t *testing.T) {
 	pool := migrated(t)
 	events := newEvents(500)
 	first, _ := writeAll(t, pool, events, func() int { return 100 })
@@ -159,6 +159,10 @@ func TestARedeliveryWritesNoRowAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff(Tally{Records: 500}, again); diff != "" {
 		t.Errorf("second time (-want +got):\n%s", diff)
+	}
+	// A lock is written like a row.
+	if locked := query(t, pool, "SELECT event_id::text FROM checks WHERE xmax <> 0"); len(locked) > 0 {
+		t.Errorf("%d rows were locked", len(locked))
 	}
 	if got := storedOffset(t, pool, 0); got != 1000 {
 		t.Errorf("next offset: got %d, want 1000", got)

@@ -14,8 +14,9 @@ FROM (SELECT unnest(@targets::text[]) AS target_id, unnest(@versions::text[]) AS
 JOIN definitions AS d USING (target_id, definition_version);
 
 -- name: ListLocationStates :many
-SELECT target_id, location, fold FROM location_states
-WHERE target_id = ANY (@targets::text[]) ORDER BY target_id, location;
+-- A join, because of a prepared statement = ANY compares every row that it reads with one target after the other.
+SELECT l.target_id, l.location, l.fold FROM (SELECT unnest(@targets::text[]) AS target_id) AS wanted
+JOIN location_states AS l ON l.target_id = wanted.target_id ORDER BY l.target_id, l.location;
 
 -- name: ListStrips :many
 -- The strips of each target and location from a moment on; earliest is the earliest of the moments, for the planner.
@@ -24,6 +25,11 @@ FROM (SELECT unnest(@targets::text[]) AS target_id, unnest(@locations::text[]) A
 JOIN strips AS s ON s.target_id = wanted.target_id AND s.location = wanted.location AND s.starts_at >= wanted.since
 WHERE s.starts_at >= @earliest
 ORDER BY s.target_id, s.location, s.starts_at, s.definition_version;
+
+-- name: CopyStrips :copyfrom
+-- Writes new strips at full speed. One that is already there fails the whole COPY (23505): see UpsertStrips.
+INSERT INTO strips (target_id, location, starts_at, definition_version, interval_ms, checks, before)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: UpsertStrips :exec
 -- An array of arrays can't be ragged, so each strip's checks come as the text of an array.

@@ -91,6 +91,9 @@ SELECT DISTINCT ON (event_id)
     attempts, status_code, remote_address, http_version, dns_us, connect_us, tls_us, first_byte_us, transfer_us,
     total_us, body_bytes, body_truncated, regex_matched, certificate_expires_at, definition_version, prober
 FROM incoming_checks AS incoming
+WHERE (
+    SELECT check_precedes(ROW(incoming.*)::checks, stored) FROM checks AS stored WHERE stored.event_id = incoming.event_id
+) IS NOT FALSE
 ORDER BY incoming.event_id, incoming.outcome = 'missed', incoming.started_at, incoming
 ON CONFLICT (event_id) DO UPDATE SET (
     target_id, location, slot, started_at, outcome, failure, failure_text, assertion, assertion_value,
@@ -118,8 +121,9 @@ type MergeIncomingChecksRow struct {
 }
 
 // Keeps, of all checks with one id, incoming or stored, the one that check_precedes puts first, whatever the order in
-// which they came. A row that stays the same is not written again. The ORDER BY is check_precedes as a sort key. It gives what
-// was written.
+// which they came. A row that stays the same is not written again, nor locked, which ON CONFLICT does and which writes as much:
+// those are left out first, looked up one by one, because a join of all may read all partitions. The ORDER BY is check_precedes
+// as a sort key. It gives what was written.
 func (q *Queries) MergeIncomingChecks(ctx context.Context, db DBTX) ([]MergeIncomingChecksRow, error) {
 	rows, err := db.Query(ctx, mergeIncomingChecks)
 	if err != nil {

@@ -124,3 +124,42 @@ func (r iteratorForCopyIncomingChecks) Err() error {
 func (q *Queries) CopyIncomingChecks(ctx context.Context, db DBTX, arg []CopyIncomingChecksParams) (int64, error) {
 	return db.CopyFrom(ctx, []string{"incoming_checks"}, []string{"event_id", "target_id", "location", "slot", "started_at", "outcome", "failure", "failure_text", "assertion", "assertion_value", "attempts", "status_code", "remote_address", "http_version", "dns_us", "connect_us", "tls_us", "first_byte_us", "transfer_us", "total_us", "body_bytes", "body_truncated", "regex_matched", "certificate_expires_at", "definition_version", "prober"}, &iteratorForCopyIncomingChecks{rows: arg})
 }
+
+// iteratorForCopyStrips implements pgx.CopyFromSource.
+type iteratorForCopyStrips struct {
+	rows                 []CopyStripsParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForCopyStrips) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForCopyStrips) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].TargetID,
+		r.rows[0].Location,
+		r.rows[0].StartsAt,
+		r.rows[0].DefinitionVersion,
+		r.rows[0].IntervalMs,
+		r.rows[0].Checks,
+		r.rows[0].Before,
+	}, nil
+}
+
+func (r iteratorForCopyStrips) Err() error {
+	return nil
+}
+
+// Writes new strips at full speed. One that is already there fails the whole COPY (23505): see UpsertStrips.
+func (q *Queries) CopyStrips(ctx context.Context, db DBTX, arg []CopyStripsParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"strips"}, []string{"target_id", "location", "starts_at", "definition_version", "interval_ms", "checks", "before"}, &iteratorForCopyStrips{rows: arg})
+}

@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+type CopyStripsParams struct {
+	TargetID          string
+	Location          string
+	StartsAt          time.Time
+	DefinitionVersion string
+	IntervalMs        int32
+	Checks            []int64
+	Before            []int64
+}
+
 const deleteOutbox = `-- name: DeleteOutbox :exec
 DELETE FROM outbox WHERE number = ANY ($1::bigint[])
 `
@@ -244,8 +254,8 @@ func (q *Queries) ListFirstStrips(ctx context.Context, db DBTX, arg ListFirstStr
 }
 
 const listLocationStates = `-- name: ListLocationStates :many
-SELECT target_id, location, fold FROM location_states
-WHERE target_id = ANY ($1::text[]) ORDER BY target_id, location
+SELECT l.target_id, l.location, l.fold FROM (SELECT unnest($1::text[]) AS target_id) AS wanted
+JOIN location_states AS l ON l.target_id = wanted.target_id ORDER BY l.target_id, l.location
 `
 
 type ListLocationStatesRow struct {
@@ -254,6 +264,7 @@ type ListLocationStatesRow struct {
 	Fold     []int64
 }
 
+// A join, because of a prepared statement = ANY compares every row that it reads with one target after the other.
 func (q *Queries) ListLocationStates(ctx context.Context, db DBTX, targets []string) ([]ListLocationStatesRow, error) {
 	rows, err := db.Query(ctx, listLocationStates, targets)
 	if err != nil {
