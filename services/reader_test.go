@@ -159,7 +159,7 @@ func onTheWire(e *event.CheckCompleted) map[string]any {
 // read runs the Java client until it has read count records.
 func read(t *testing.T, ctx context.Context, classpath, broker, registry, topic string, count int) []record {
 	t.Helper()
-	command := exec.CommandContext(ctx, "java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "webcheck.Reader",
+	command := exec.CommandContext(ctx, "java", "-Xmx256m", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "webcheck.Reader",
 		"--brokers", broker, "--registry", registry, "--topic", topic,
 		"--count", strconv.Itoa(count), "--timeout-seconds", strconv.Itoa(int(readTimeout.Seconds())))
 	var stdout, stderr bytes.Buffer
