@@ -182,7 +182,7 @@ WHERE relnamespace = quote_ident($1)::regnamespace AND relkind IN ('r', 'p')`, r
 	if plan.Log, err = live.plan(ctx, ReplayQuestion{From: AtStart(), To: AtEnd()}); err != nil {
 		return plan, err
 	}
-	if plan.FirstDay, err = firstDayOf(ctx, r.pool, "checks", r.cfg.now()); err == nil {
+	if plan.FirstDay, err = firstDayOf(ctx, r.pool, "checks"); err == nil {
 		_, plan.FromSlot, err = r.oldestInLog(ctx)
 	}
 	return plan, err

@@ -3,6 +3,8 @@ package processor
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,14 +22,19 @@ func (r *Rebuilder) foldFirst(ctx context.Context) error {
 		return err
 	}
 	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-		next := pgx.Identifier{r.next, "rollups"}.Sanitize()
-		for _, sql := range []string{"DELETE FROM " + next + " WHERE starts_at < (SELECT first_day FROM %[1]s)", "INSERT INTO " + next + " SELECT * FROM rollups WHERE starts_at < (SELECT first_day FROM %[1]s)"} {
-			if _, err := tx.Exec(ctx, fmt.Sprintf(sql, r.progressTable())); err != nil {
+		for _, sql := range takeOverRollups {
+			if _, err := tx.Exec(ctx, fmt.Sprintf(sql, pgx.Identifier{r.next}.Sanitize())); err != nil {
 				return fmt.Errorf("taking over old rollups: %w", err)
 			}
 		}
 		return r.enter(ctx, tx, StageFollowing)
 	})
+}
+
+// takeOverRollups is for the schema %[1]s.
+var takeOverRollups = []string{
+	"DELETE FROM %[1]s.rollups WHERE starts_at < (SELECT first_day FROM %[1]s.rebuild)",
+	"INSERT INTO %[1]s.rollups SELECT * FROM rollups WHERE starts_at < (SELECT first_day FROM %[1]s.rebuild)",
 }
 
 // follow catches up with processors until little is left.
@@ -70,20 +77,14 @@ func (r *Rebuilder) catchUp(ctx context.Context, live db.DBTX, stage RebuildStag
 	for _, row := range rows {
 		at.ends[row.Partition] = row.NextOffset
 	}
-	if err := r.checkExpired(ctx, at); err != nil {
+	if err := r.addPartitions(ctx, at); err != nil {
 		return err
 	}
 	again := &rereading{
 		Processor: r.shadow, at: at, report: func(p ReplayProgress) { r.report(stage, int64(p.Records+p.TooOld), p.Left) },
-		giveUp: `"webcheck replay --rebuild --discard" gives the rebuild up`,
+		lost: r.outrun, giveUp: `"webcheck replay --rebuild --discard" gives the rebuild up`,
 	}
-	if err := again.run(ctx); err != nil {
-		return err
-	}
-	if again.progress.Expired > 0 {
-		return r.outrun(again.progress.Expired)
-	}
-	return nil
+	return again.run(ctx)
 }
 
 // dropDays drops the partitions of days that have passed out of the retention meanwhile.
@@ -91,7 +92,7 @@ func (r *Rebuilder) dropDays(ctx context.Context, live db.DBTX) error {
 	for table, drop := range map[string]func(context.Context, db.DBTX, time.Time) (int32, error){
 		"checks": r.shadow.queries.DropChecksPartitions, "strips": r.shadow.queries.DropStripsPartitions,
 	} {
-		first, err := firstDayOf(ctx, live, table, r.cfg.now())
+		first, err := firstDayOf(ctx, live, table)
 		if err != nil {
 			return err
 		}
@@ -102,52 +103,46 @@ func (r *Rebuilder) dropDays(ctx context.Context, live db.DBTX) error {
 	return nil
 }
 
-// checkExpired stores where partitions begin that are new, and refuses to step over what the log has lost meanwhile: the tables in
-// use have it.
-func (r *Rebuilder) checkExpired(ctx context.Context, at *rebuildBookmark) error {
+// addPartitions stores where partitions begin that processors have begun since.
+func (r *Rebuilder) addPartitions(ctx context.Context, at *rebuildBookmark) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	rows, err := r.shadow.queries.ListAllOffsets(ctx, r.nextPool, r.cfg.Topic)
+	if err != nil {
+		return fmt.Errorf("reading the offsets of schema %q: %w", r.next, err)
+	}
+	added := maps.Clone(at.ends)
+	for _, row := range rows {
+		delete(added, row.Partition)
+	}
+	if len(added) == 0 {
+		return nil
+	}
 	client, err := kgo.NewClient(r.cfg.Kafka...)
 	if err != nil {
 		return &PermanentError{Err: fmt.Errorf("making the Kafka client: %w", err)}
 	}
 	defer client.Close()
-	var partitions []int32
-	for partition := range at.ends {
-		partitions = append(partitions, partition)
-	}
-	limited, cancel := bounded(ctx)
-	defer cancel()
-	log, err := (&lister{topic: r.cfg.Topic, kafka: kadm.NewClient(client)}).readable(limited, partitions)
+	log, err := (&lister{topic: r.cfg.Topic, kafka: kadm.NewClient(client)}).readable(ctx, slices.Collect(maps.Keys(added)))
 	if err != nil {
 		return err
 	}
-	for partition, end := range at.ends {
+	for partition, end := range added {
 		arg := db.InsertOffsetParams{Topic: r.cfg.Topic, Partition: partition, NextOffset: min(log[partition].start, end)}
-		if _, err := r.shadow.queries.InsertOffset(limited, r.nextPool, arg); err != nil {
+		if _, err := r.shadow.queries.InsertOffset(ctx, r.nextPool, arg); err != nil {
 			return fmt.Errorf("storing where %s/%d begins: %w", r.cfg.Topic, partition, err)
-		}
-	}
-	left, err := at.left(limited)
-	if err != nil {
-		return err
-	}
-	for partition, s := range left {
-		if start := min(log[partition].start, s.end); start > s.next {
-			return r.outrun(start - s.next)
 		}
 	}
 	return nil
 }
 
-// outrun says that the log has lost what was still to be read.
+// outrun says that the log has lost what was still to be read, which the tables in use have.
 func (r *Rebuilder) outrun(records int64) error {
 	return &PermanentError{
 		Err:  fmt.Errorf("%d records expired from %s before they were folded into schema %q; the tables in use have them", records, r.cfg.Topic, r.next),
 		Next: `"webcheck replay --rebuild --discard" drops that schema; then rebuild from what there is`,
 	}
 }
-
-// definitionsPage is how many definitions are copied in one transaction.
-const definitionsPage = definitionsPerTransaction
 
 // copyDefinitions stores what the live schema has learnt of definitions, by the code that processors do it with.
 func (r *Rebuilder) copyDefinitions(ctx context.Context, live db.DBTX) error {
@@ -163,7 +158,7 @@ func (r *Rebuilder) copyDefinitions(ctx context.Context, live db.DBTX) error {
 		if err != nil {
 			return fmt.Errorf("taking over definitions: %w", err)
 		}
-		if len(page) < definitionsPage {
+		if len(page) < definitionsPerTransaction {
 			return nil
 		}
 		last := page[len(page)-1]
@@ -180,7 +175,7 @@ FROM definitions AS d
 WHERE (target_id, definition_version) > ($1, $2) AND NOT EXISTS (
 	SELECT FROM %s AS k WHERE k.target_id = d.target_id AND k.definition_version = d.definition_version AND k.defined_at <= d.defined_at
 )
-ORDER BY target_id, definition_version LIMIT $3`, pgx.Identifier{r.next, "definitions"}.Sanitize()), target, version, definitionsPage)
+ORDER BY target_id, definition_version LIMIT $3`, pgx.Identifier{r.next, "definitions"}.Sanitize()), target, version, definitionsPerTransaction)
 	if err != nil {
 		return nil, err
 	}

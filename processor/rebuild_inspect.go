@@ -51,13 +51,9 @@ func (r *Rebuilder) checkNotNewer(ctx context.Context) error {
 
 // owner gives the one role that owns all tables and that this session can act as.
 func (r *Rebuilder) owner(ctx context.Context) (string, error) {
-	rows, err := r.cfg.Pool.Query(ctx, `
+	owners, err := listTexts(ctx, r.cfg.Pool, `
 SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class
 WHERE relnamespace = quote_ident($1)::regnamespace AND relname = ANY ($2) ORDER BY 1`, r.live, append(webcheckViews, webcheckTables...))
-	if err != nil {
-		return "", fmt.Errorf("looking for the owner of the tables: %w", err)
-	}
-	owners, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return "", fmt.Errorf("looking for the owner of the tables: %w", err)
 	}
@@ -103,11 +99,7 @@ SELECT current_user::text, current_database()::text, pg_has_role($1, 'MEMBER'), 
 
 // checkDependents refuses what somebody has built upon the tables themselves: it would stay with the old ones.
 func (r *Rebuilder) checkDependents(ctx context.Context) error {
-	rows, err := r.cfg.Pool.Query(ctx, listDependents, r.live, webcheckTables, webcheckViews)
-	if err != nil {
-		return fmt.Errorf("looking for what depends on the tables: %w", err)
-	}
-	dependents, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	dependents, err := listTexts(ctx, r.cfg.Pool, listDependents, r.live, webcheckTables, webcheckViews)
 	if err != nil {
 		return fmt.Errorf("looking for what depends on the tables: %w", err)
 	}

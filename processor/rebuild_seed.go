@@ -91,7 +91,7 @@ func (r *Rebuilder) prepare(ctx context.Context) error {
 	if _, err := Migrate(ctx, r.nextPool); err != nil {
 		return err
 	}
-	firstDay, err := firstDayOf(ctx, r.pool, "checks", r.cfg.now())
+	firstDay, err := firstDayOf(ctx, r.pool, "checks")
 	if err != nil {
 		return err
 	}
@@ -102,12 +102,9 @@ func (r *Rebuilder) prepare(ctx context.Context) error {
 	return r.plant(ctx, firstDay, fromSlot, starts)
 }
 
-// now is the time that retention is counted from.
-func (c *RebuildConfig) now() time.Time { return time.Now().UTC() }
-
 // firstDayOf gives the first day that a table has a partition of: today where it has none.
-func firstDayOf(ctx context.Context, live db.DBTX, table string, now time.Time) (time.Time, error) {
-	first := now.Truncate(day)
+func firstDayOf(ctx context.Context, live db.DBTX, table string) (time.Time, error) {
+	first := time.Now().UTC().Truncate(day)
 	err := live.QueryRow(ctx, `
 SELECT coalesce(min(to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC'), $2)
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass`, table, first).Scan(&first)
@@ -120,7 +117,7 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1:
 // oldestInLog gives where each partition that processors have begun starts now, and the slot from which on every event is in the log
 // and in time.
 func (r *Rebuilder) oldestInLog(ctx context.Context) (starts map[int32]int64, fromSlot time.Time, err error) {
-	now := r.cfg.now()
+	now := time.Now().UTC()
 	fromSlot = now.Add(day - r.cfg.Retention).Truncate(day).Add(day)
 	rows, err := r.shadow.queries.ListAllOffsets(ctx, r.pool, r.cfg.Topic)
 	if err != nil {

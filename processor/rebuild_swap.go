@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"webcheck/gen/db"
 )
 
 // schemaSwap puts one schema's webcheck in the place of another's. Whatever else the live schema has stays where it is.
@@ -61,11 +63,7 @@ func (s schemaSwap) exchange(ctx context.Context, tx pgx.Tx) error {
 
 // execEach executes each statement that a query lists.
 func execEach(ctx context.Context, tx pgx.Tx, list string, args ...any) error {
-	rows, err := tx.Query(ctx, list, args...)
-	if err != nil {
-		return err
-	}
-	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	statements, err := listTexts(ctx, tx, list, args...)
 	if err != nil {
 		return err
 	}
@@ -75,6 +73,15 @@ func execEach(ctx context.Context, tx pgx.Tx, list string, args ...any) error {
 		}
 	}
 	return nil
+}
+
+// listTexts gives what a query of one column of text gives.
+func listTexts(ctx context.Context, in db.DBTX, sql string, args ...any) ([]string, error) {
+	rows, err := in.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 const (

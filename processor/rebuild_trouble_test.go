@@ -103,6 +103,24 @@ func TestASwapWaitsForALongReaderAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestARebuildThatTheLogHasOutrunSaysSoHoweverOftenItIsTakenUp(t *testing.T) {
+	p := newPipeline(t, 1)
+	p.produce(1, newEvents(40)...)
+	p.process(40)
+	r := p.rebuilder(nil)
+	if _, err := r.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.deleteUpTo(0, 20)
+	for range 2 {
+		_, err := r.Run(t.Context(), true)
+		var permanent *PermanentError
+		if !errors.As(err, &permanent) || !strings.Contains(err.Error(), "20 records expired from ") || permanent.Hint() == "" {
+			t.Errorf("got %v, want a PermanentError with a hint and the 20 records", err)
+		}
+	}
+}
+
 func TestARebuildRefusesAtOnceWhatItCouldNotDo(t *testing.T) {
 	p := newPipeline(t, 1)
 	p.process(0)

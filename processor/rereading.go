@@ -19,7 +19,8 @@ type rereading struct {
 	at       bookmark
 	target   string // leaves out the records with another key; "" leaves out none
 	report   func(ReplayProgress)
-	giveUp   string // what gives the reading up, for a person whose log is not the one that it was begun with
+	lost     func(records int64) error // refuses to go on without records that have expired; nil: they are stepped over
+	giveUp   string                    // what gives the reading up, for a person whose log is not the one that it was begun with
 	progress ReplayProgress
 	done     bool
 }
@@ -104,6 +105,9 @@ func (r *rereading) compare(ctx context.Context, kafka *kadm.Client, left map[in
 			continue
 		}
 		to := min(log[p].start, s.end)
+		if r.lost != nil {
+			return r.lost(to - s.next)
+		}
 		step := &batch{topic: r.cfg.Topic, advances: map[int32]advance{p: {expected: s.next, next: to}}}
 		if err := pgx.BeginFunc(ctx, r.cfg.Pool, func(tx pgx.Tx) error { return r.at.move(ctx, tx, step) }); err != nil {
 			return fmt.Errorf("stepping over lost records: %w", err)
