@@ -200,9 +200,8 @@ func TestARebuildOfARandomLogWithALostBeginningChangesNothing(t *testing.T) {
 	for range 2 {
 		p := newPipeline(t, 2)
 		c := randomFoldCase(random)
-		tomorrow := time.Now().UTC().Truncate(day).Add(day)
-		c.events = slices.DeleteFunc(c.events, func(e event.CheckCompleted) bool { return !e.Slot.Before(tomorrow) })
-		deliveries := c.deliveries(random)
+		now := time.Now()
+		deliveries := slices.DeleteFunc(c.deliveries(random), func(d delivery) bool { return d.came().After(now) }) // Kafka refuses them
 		slices.SortStableFunc(deliveries, func(a, b delivery) int { return a.came().Compare(b.came()) })
 		ends := make(map[int32]int64)
 		var records []*kgo.Record
