@@ -1,6 +1,7 @@
 package prober
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"testing"
@@ -86,6 +87,7 @@ func (r *recorder) all() []*event.CheckCompleted {
 func newTestProber(t testing.TB, c Config, check func(context.Context, *Target) *event.CheckCompleted) *Prober {
 	t.Helper()
 	c.Location, c.Name = "here", "prober-1"
+	c.MaxPerHost = cmp.Or(c.MaxPerHost, c.MaxInFlight, DefaultMaxInFlight) // all of a test's targets are on one host
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
