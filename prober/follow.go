@@ -21,8 +21,8 @@ const (
 	// DefaultSessionTimeout is how long a prober that was killed keeps its targets: above the least that brokers allow unless told
 	// otherwise (group.min.session.timeout.ms, 6 s), and below most intervals, so that no slot is missed for it.
 	DefaultSessionTimeout = 10 * time.Second
-	// heartbeats is how many heartbeats fit a session; Kafka advises three at least.
-	heartbeats = 4
+	// heartbeatInterval is how late a member may learn that partitions wait for it: between two probers nobody has them meanwhile.
+	heartbeatInterval = 500 * time.Millisecond
 	// followRebalanceTimeout is what a rebalance leaves to each member, far beyond what handing over takes.
 	followRebalanceTimeout = 30 * time.Second
 	// accountEvery is how often the group is told how far this prober has accounted for its slots; what is newer is begun or written
@@ -69,8 +69,9 @@ type follower struct {
 	loading map[int32]*loading
 	read    map[int32]kgo.EpochOffset // the next offset of each partition
 	joined  bool
-	marks   map[int32]accounted // to commit
-	trouble error               // of the last poll
+	trouble error // of the last poll
+
+	loaded chan struct{} // a partition was, and the group does not know yet how far it is accounted for
 }
 
 // loading is a partition that is read from its start to the end that it had.
@@ -91,6 +92,7 @@ func newFollower(f Follow, c Config, p *Prober) *follower {
 	return &follower{
 		Follow: f, logger: c.Logger, prober: p,
 		mine: make(map[int32]bool), loading: make(map[int32]*loading), read: make(map[int32]kgo.EpochOffset),
+		loaded: make(chan struct{}, 1),
 	}
 }
 
@@ -108,7 +110,7 @@ func (f *follower) options() []kgo.Opt {
 		kgo.ConsumerGroup(f.Group),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), // who keeps a partition goes on checking meanwhile
 		kgo.SessionTimeout(f.SessionTimeout),
-		kgo.HeartbeatInterval(f.SessionTimeout/heartbeats),
+		kgo.HeartbeatInterval(min(heartbeatInterval, f.SessionTimeout/3)),
 		kgo.RebalanceTimeout(followRebalanceTimeout),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
@@ -282,11 +284,6 @@ func newDefined(d *event.TargetDefined, at time.Time) defined {
 		err = fmt.Errorf("the definition is that of %q", t.ID)
 	}
 	if err == nil {
-		if faults := t.Validate(); len(faults) > 0 {
-			err = faults[0]
-		}
-	}
-	if err == nil {
 		return defined{target: &t, version: d.DefinitionVersion, at: at.UnixMilli()}
 	}
 	t = NewTarget(d.TargetID, d.URL)
@@ -310,6 +307,10 @@ func (f *follower) finishLoading(partition int32) {
 		}
 		f.prober.takeOver(s, slices.Collect(maps.Values(l.definitions)), l.until)
 	})
+	select {
+	case f.loaded <- struct{}{}:
+	default:
+	}
 	f.logger.Info("partition loaded", "topic", f.Topic, "partition", partition, "targets", len(l.definitions))
 }
 

@@ -185,6 +185,7 @@ func (f *follower) commitMarks(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
+		case <-f.loaded:
 		case <-ctx.Done():
 			return
 		}

@@ -182,3 +182,12 @@ func (t *Target) parsedURL() (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// host is what a bound of checks per host counts by: host and port of the URL.
+func (t *Target) host() string {
+	u, err := t.parsedURL()
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
