@@ -13,8 +13,8 @@ import (
 	"webcheck/schemas"
 )
 
-// quietTime is how long the topic may bring nothing before it counts as read: the last records before its end may have been
-// compacted away, and then nothing says that the end is reached. What is missed by it is published again, which changes nothing.
+// quietTime is how long the topic may bring nothing, twice, before it counts as read: the last records before its end may have
+// been compacted away, and then nothing says that the end is reached. In between its leaders are asked whether they are there.
 const quietTime = 3 * time.Second
 
 // noPartition is no partition's number.
@@ -159,13 +159,22 @@ func (d Definitions) read(ctx context.Context, client *kgo.Client, left map[int3
 		starts[partition] = kgo.NewOffset().AtStart()
 	}
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{d.Topic: starts})
-	for len(left) > 0 {
+	for asked := false; len(left) > 0; {
 		poll, cancel := context.WithTimeout(ctx, quietTime)
 		fetches := client.PollFetches(poll)
 		quiet := poll.Err() != nil && ctx.Err() == nil
 		cancel()
-		if quiet && fetches.NumRecords() == 0 {
-			break
+		switch {
+		case fetches.NumRecords() > 0:
+			asked = false
+		case quiet && asked:
+			return nil
+		case quiet:
+			if _, _, err := d.spans(ctx, client); err != nil {
+				return err
+			}
+			asked = true
+			continue
 		}
 		for _, failed := range fetches.Errors() {
 			return fmt.Errorf("reading %q: %w", d.Topic, failed.Err)
