@@ -39,12 +39,6 @@ type Defined struct {
 	written time.Time // the record's own time
 }
 
-// Has reports whether a prober takes from the topic what t, which is valid, says.
-func (k *Known) Has(t *Target) bool {
-	d, is := k.Targets[t.ID]
-	return is && d.Version == t.Version() && d.Definition == t.Definition()
-}
-
 // Known is what a topic of definitions had when it was read.
 type Known struct {
 	// Targets are by their ids. One that was removed is there as long as Kafka keeps that.
@@ -53,6 +47,19 @@ type Known struct {
 	elsewhere   map[string]map[int32]Defined // of targets in more than one partition: the others, by partition
 	partitions  int
 	partitioner kgo.TopicPartitioner
+}
+
+// Has reports whether a prober takes from the topic what t, which is valid, says.
+func (k *Known) Has(t *Target) bool {
+	d, is := k.Targets[t.ID]
+	if !is || d.Version != t.Version() {
+		return false
+	}
+	if d.Definition == t.Definition() {
+		return true
+	}
+	same, err := ParseDefinition(d.Definition) // another program may claim any version
+	return err == nil && same.Version() == d.Version
 }
 
 // Read reads the topic to the end that it has now, within ctx.
