@@ -175,8 +175,12 @@ func (p *printer) targetChanges(c targetChanges, prune bool) {
 	default:
 		p.printf("%d new, %d changed, %d the same", len(c.added), len(c.changed), c.same)
 	}
-	if !prune && len(c.absent) > 0 {
-		p.printf("%s of the topic not in the file; --prune removes what is not", count(len(c.absent), "target"))
+	switch {
+	case prune || len(c.absent) == 0:
+	case len(c.absent) == 1:
+		p.printf("1 target of the topic is not in the file; --prune removes it")
+	default:
+		p.printf("%d targets of the topic are not in the file; --prune removes them", len(c.absent))
 	}
 }
 

@@ -69,15 +69,14 @@ func (p *program) setPaused(c *urfave.Context, paused bool) error {
 }
 
 // readTarget reads the definition that a record has.
-func readTarget(d prober.Defined) (prober.Target, error) {
-	if d.Cause != nil {
-		return prober.Target{}, fmt.Errorf("reading the definition of %q at %s: %w", d.ID, positionOf(d), d.Cause)
+func readTarget(d prober.Defined) (t prober.Target, err error) {
+	if err = d.Cause; err == nil {
+		t, err = prober.ParseDefinition(d.Definition)
 	}
-	t, err := prober.ParseDefinition(d.Definition)
 	if err != nil {
-		return t, fmt.Errorf("reading the definition of %q at %s: %w", d.ID, positionOf(d), err)
+		err = fmt.Errorf("target %q at %s: %w", d.ID, positionOf(d), err)
 	}
-	return t, nil
+	return t, err
 }
 
 // choose reads the configuration and the topic, and returns the targets that the command is for.
