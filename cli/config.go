@@ -86,6 +86,9 @@ type PostgresConfig struct{ URL Secret }
 type ProberConfig struct {
 	Location, Name  string
 	MaxInFlight     int
+	MaxPerHost      int
+	CatchUp         time.Duration
+	SessionTimeout  time.Duration
 	ShutdownTimeout time.Duration
 }
 

@@ -129,6 +129,12 @@ func proberSettings() []Setting {
 			field: func(c *Config) any { return &c.Prober.Name }, Example: "prober-1"},
 		{Path: "prober.max_in_flight", Help: "checks that run at the same time at most", Default: strconv.Itoa(prober.DefaultMaxInFlight),
 			field: func(c *Config) any { return &c.Prober.MaxInFlight }},
+		{Path: "prober.max_per_host", Help: "those of them that may be of one host and port", Default: strconv.Itoa(prober.DefaultMaxPerHost),
+			field: func(c *Config) any { return &c.Prober.MaxPerHost }},
+		{Path: "prober.catch_up", Help: "how old a slot may be that is written as missed because no prober ran", Default: formatDuration(prober.DefaultCatchUp),
+			field: func(c *Config) any { return &c.Prober.CatchUp }},
+		{Path: "prober.session_timeout", Help: "after how long without a sign of life others take a prober's targets over", Default: formatDuration(prober.DefaultSessionTimeout),
+			field: func(c *Config) any { return &c.Prober.SessionTimeout }},
 		{Path: "prober.shutdown_timeout", Help: "time for checks in hand and unwritten events when stopping", Default: formatDuration(prober.DefaultShutdownTimeout),
 			field: func(c *Config) any { return &c.Prober.ShutdownTimeout }},
 	}
