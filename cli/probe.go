@@ -80,7 +80,7 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 	settings := p.config.Prober
 	config.MaxInFlight, config.MaxPerHost, config.CatchUp, config.ShutdownTimeout = settings.MaxInFlight, settings.MaxPerHost, settings.CatchUp, settings.ShutdownTimeout
 	config.Follow = &prober.Follow{
-		Kafka: slices.Concat(s.kafka, []kgo.Opt{metrics.kafka("definitions")}), Topic: schemas.TopicTargets,
+		Kafka: slices.Concat(s.kafka, []kgo.Opt{metrics.kafka("targets")}), Topic: schemas.TopicTargets,
 		Decoder:        schemas.NewDecoderOf[event.TargetDefined](s.registry, schemas.TargetDefined(schemas.TopicTargets)),
 		SessionTimeout: settings.SessionTimeout,
 	}

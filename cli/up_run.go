@@ -49,7 +49,7 @@ type upRun struct {
 	out      *printer
 	outcomes map[string]int
 	checks   int
-	passed   int // slots that nothing ran for
+	passed   int   // slots that nothing ran for
 	records  int   // that the processor took from the log
 	rows     int64 // that it wrote
 	dead     int   // records that it could not apply
