@@ -2,7 +2,6 @@ package prober
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -50,14 +49,14 @@ func (c *checker) signIn(t *Target, o *observation) error {
 // resolve returns the secret that reference points to.
 func (c *checker) resolve(reference string) (string, error) {
 	if c.secrets == nil {
-		return "", fmt.Errorf("resolving %q: this prober resolves no references", reference)
+		return "", fmt.Errorf("signing in: nothing reads the reference %q here", reference)
 	}
 	secret, err := c.secrets(reference)
 	if err != nil {
-		return "", fmt.Errorf("resolving %q: %w", reference, err)
+		return "", fmt.Errorf("signing in: %w", err)
 	}
 	if secret == "" || strings.ContainsFunc(secret, unicode.IsControl) {
-		return "", fmt.Errorf("resolving %q: %w", reference, errors.New("what is there is empty or no single line"))
+		return "", fmt.Errorf("signing in: what %q points to is empty, or not a single line", reference)
 	}
 	return secret, nil
 }
