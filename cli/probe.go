@@ -84,6 +84,7 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 		Decoder:        schemas.NewDecoderOf[event.TargetDefined](s.registry, schemas.TargetDefined(schemas.TopicTargets)),
 		SessionTimeout: settings.SessionTimeout,
 	}
+	config.Addresses, config.Secrets = settings.addresses(), references(settings.Secrets, p.Env)
 	worker, err := prober.New(config)
 	if err != nil {
 		return err

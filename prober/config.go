@@ -56,6 +56,11 @@ type Config struct {
 	// CatchUp is how old a slot may be that is written as missed afterwards; 0 means DefaultCatchUp. Older ones have no event, and
 	// their number is in the log.
 	CatchUp time.Duration
+	// Addresses says which addresses checks may connect to; the zero value refuses those of clouds' metadata services.
+	Addresses Addresses
+	// Secrets returns what a reference in a target points to, or an error that names the reference and does not hold the secret. It says which references
+	// whoever defines targets may use; nil resolves none. It is called for each attempt, from several goroutines.
+	Secrets func(reference string) (string, error)
 	// ShutdownTimeout is how long Run may go on after its context ended; 0 means DefaultShutdownTimeout. Running checks may use
 	// three quarters of it, and writing what is left.
 	ShutdownTimeout time.Duration
