@@ -34,6 +34,9 @@ func (c *checker) check(ctx context.Context, t *Target, version string) *event.C
 			break
 		}
 	}
+	if c.canaries != nil && isSilence(v, o) {
+		v = c.canaries.hold(ctx, o.started, v)
+	}
 	if v.outcome == event.OutcomeMissed {
 		return missed(t, version, began, v.failure, v.text)
 	}
