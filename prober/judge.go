@@ -18,6 +18,9 @@ import (
 // late means that this process did not get to run, and what looks like a slow target may be a slow prober.
 const stallSlack = time.Second
 
+// stoppedText is why a check that the prober's own stop has cut says nothing.
+const stoppedText = "the prober stopped before the check was done"
+
 // verdict is what an observation says about the target.
 type verdict struct {
 	outcome          event.Outcome
@@ -59,7 +62,7 @@ func judgeError(own, attempt context.Context, t *Target, o *observation) verdict
 	var refused *refusedError
 	switch {
 	case own.Err() != nil:
-		return ownFault(event.FailureShutdown, "the prober stopped before the check was done")
+		return ownFault(event.FailureShutdown, stoppedText)
 	case stalled(t, o):
 		return ownFault(event.FailureOwnFault, fmt.Sprintf("the prober was stalled: a check with a timeout of %v took %v", t.Timeout, o.ended.Sub(o.started).Round(time.Millisecond)))
 	case errors.As(o.err, &refused):
