@@ -3,9 +3,10 @@ package prober
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/binary"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -13,9 +14,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/dns/dnsmessage"
-
-	"webcheck/gen/event"
 )
 
 // accept answers each connection to a port of the loopback interface, and returns host:port.
@@ -158,175 +156,54 @@ func TestTheVersionOfHTTPIsTheOneThatIsWanted(t *testing.T) {
 	}
 }
 
-// resolver answers questions on a port of the loopback interface, over UDP and TCP, and returns host:port. Answer may return nil.
-func resolver(t *testing.T, answer func(q dnsmessage.Message, overTCP bool) *dnsmessage.Message) string {
-	t.Helper()
-	reply := func(query []byte, overTCP bool) []byte {
-		var q dnsmessage.Message
-		if err := q.Unpack(query); err != nil {
-			return nil
-		}
-		message := answer(q, overTCP)
-		if message == nil {
-			return nil
-		}
-		packed, err := message.Pack()
-		if err != nil {
-			t.Error(err)
-		}
-		return packed
-	}
-	address := accept(t, func(conn net.Conn) {
-		size := make([]byte, 2)
-		if _, err := io.ReadFull(conn, size); err != nil {
-			return
-		}
-		query := make([]byte, binary.BigEndian.Uint16(size))
-		if _, err := io.ReadFull(conn, query); err != nil {
-			return
-		}
-		packed := reply(query, true)
-		_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...))
-	})
-	packets, err := net.ListenPacket("udp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	open.Go(func() {
-		query := make([]byte, 4096)
-		for {
-			n, from, err := packets.ReadFrom(query)
-			if err != nil {
-				return
+func TestHTTP2IsReadAsHTTP1Is(t *testing.T) {
+	ca := newAuthority(t)
+	certificate, key := sign(t, leaf(time.Now().Add(time.Hour), net.IPv4(127, 0, 0, 1)), ca)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/zipped":
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, zipped(8<<20))
+		case "/there":
+			http.Redirect(w, r, "/", http.StatusFound)
+		case "/endless":
+			for r.Context().Err() == nil {
+				_, _ = w.Write(make([]byte, 1<<16))
 			}
-			if packed := reply(query[:n], false); packed != nil {
-				_, _ = packets.WriteTo([]byte("noise"), from)
-				_, _ = packets.WriteTo(packed, from)
-			}
+		case "/slow":
+			<-r.Context().Done()
+		case "/cut":
+			_, _ = io.WriteString(w, "hell")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			body, _ := io.ReadAll(r.Body)
+			_, _ = io.WriteString(w, r.Method+" "+r.Host+" "+r.Header.Get("X-A")+" "+string(body))
 		}
-	})
-	t.Cleanup(func() { packets.Close(); open.Wait() })
-	return address
-}
-
-// answering is a resolver's answer with these records.
-func answering(q dnsmessage.Message, code dnsmessage.RCode, records ...dnsmessage.ResourceBody) *dnsmessage.Message {
-	m := &dnsmessage.Message{Header: dnsmessage.Header{ID: q.ID, Response: true, RCode: code}, Questions: q.Questions}
-	for _, record := range records {
-		header := dnsmessage.ResourceHeader{Name: q.Questions[0].Name, Class: dnsmessage.ClassINET, TTL: 60}
-		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header, Body: record})
-	}
-	return m
-}
-
-func TestADNSTargetIsJudgedByItsAnswers(t *testing.T) {
-	name := dnsmessage.MustNewName("mail.example.com.")
-	lost := true
-	for label, test := range map[string]struct {
-		kind   string
-		answer func(q dnsmessage.Message, overTCP bool) *dnsmessage.Message
-		change func(*Target)
-		want   seen
-	}{
-		"addresses, sorted": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			return answering(q, 0, &dnsmessage.CNAMEResource{CNAME: name}, &dnsmessage.AResource{A: [4]byte{10, 0, 0, 2}}, &dnsmessage.AResource{A: [4]byte{10, 0, 0, 1}})
-		}, matching(`^10\.0\.0\.1\n10\.0\.0\.2$`), seen{Outcome: "up", Phases: "dns total", Body: 17}},
-		"another address": {"", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			return answering(q, 0, &dnsmessage.AResource{A: [4]byte{10, 0, 0, 2}})
-		}, matching(`^10\.0\.0\.1$`), seen{Outcome: "down", Failure: "body", Text: "expected a body that matches", Phases: "dns total", Body: 8, Assertion: `body_matches: ^10\.0\.0\.1$`, Value: "10.0.0.2"}},
-		"a mail server": {"mx", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			return answering(q, 0, &dnsmessage.MXResource{Pref: 10, MX: name})
-		}, matching(`^10 mail\.example\.com$`), seen{Outcome: "up", Phases: "dns total", Body: 19}},
-		"a text in pieces": {"TXT", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			return answering(q, 0, &dnsmessage.TXTResource{TXT: []string{"v=spf1 ", "-all"}})
-		}, matching(`^v=spf1 -all$`), seen{Outcome: "up", Phases: "dns total", Body: 11}},
-		"no record of that type": {"AAAA", func(q dnsmessage.Message, _ bool) *dnsmessage.Message { return answering(q, 0) },
-			nil, seen{Outcome: "down", Failure: "dns", Text: "no record of the type that was asked for", Phases: "dns total"}},
-		"no such name": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message { return answering(q, dnsmessage.RCodeNameError) },
-			nil, seen{Outcome: "down", Failure: "dns", Text: "the resolver answered NXDOMAIN, there is no such name", Phases: "dns total"}},
-		"a code of another age": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message { return answering(q, 11) },
-			nil, seen{Outcome: "down", Failure: "dns", Text: "the resolver answered with code 11", Phases: "dns total"}},
-		"too long for a datagram": {"TXT", func(q dnsmessage.Message, overTCP bool) *dnsmessage.Message {
-			m := answering(q, 0, &dnsmessage.TXTResource{TXT: []string{strings.Repeat("a", 255), strings.Repeat("b", 255)}})
-			if !overTCP {
-				m.Truncated, m.Answers = true, nil
-			}
-			return m
-		}, matching(`^a{255}b{255}$`), seen{Outcome: "up", Phases: "dns total", Body: 510}},
-		"the first datagram is lost": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			if lost {
-				lost = false
-				return nil
-			}
-			return answering(q, 0, &dnsmessage.AResource{})
-		}, nil, seen{Outcome: "up", Phases: "dns total", Body: 7}},
-		"answers of somebody else": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			q.ID++
-			return answering(q, 0, &dnsmessage.AResource{})
-		}, within(50 * time.Millisecond), seen{Outcome: "down", Failure: "timeout", Text: "no answer within 50ms: still resolving the name", Phases: "total"}},
-		"an answer to another question": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
-			q.Questions[0].Type = dnsmessage.TypeMX
-			return answering(q, 0, &dnsmessage.AResource{})
-		}, within(50 * time.Millisecond), seen{Outcome: "down", Failure: "timeout", Text: "still resolving", Phases: "total"}},
+	}))
+	server.TLS, server.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate.Raw}, PrivateKey: key}}}, true
+	server.StartTLS()
+	defer server.Close()
+	const all, noTransfer = "connect tls first_byte transfer total", "connect tls first_byte total"
+	for path, want := range map[string]seen{
+		"/":        {Outcome: "up", Status: 200, HTTP: "2", Phases: all, Body: 22},
+		"/there":   {Outcome: "up", Status: 200, HTTP: "2", Phases: all, Body: 16},
+		"/zipped":  {Outcome: "up", Status: 200, HTTP: "2", Phases: all, Body: MaxBodyBytes, Cut: true},
+		"/endless": {Outcome: "up", Status: 200, HTTP: "2", Phases: all, Body: MaxBodyBytes, Cut: true},
+		"/slow":    {Outcome: "down", Failure: "timeout", Text: "still waiting for the first byte", Phases: "connect tls total"},
+		"/cut":     {Outcome: "down", Failure: "protocol", Text: "INTERNAL_ERROR", Status: 200, HTTP: "2", Phases: noTransfer, Body: 4},
 	} {
-		t.Run(label, func(t *testing.T) {
-			target := NewTarget("name", "dns://"+resolver(t, test.answer)+"/EXAMPLE.com")
-			if test.kind != "" {
-				target.URL += "?type=" + test.kind
+		t.Run(path, func(t *testing.T) {
+			target := NewTarget("home", server.URL+path)
+			target.Headers = map[string]string{"Host": "a.example", "X-A": "b"}
+			if target.Method, target.Body = "POST", "hello"; path == "/slow" {
+				target.Timeout = 100 * time.Millisecond
 			}
-			if test.change != nil {
-				test.change(&target)
-			}
-			if faults := target.Validate(); len(faults) > 0 {
-				t.Fatal(faults)
-			}
-			e := Check(t.Context(), target)
-			if diff := cmp.Diff(test.want, look(e, test.want)); diff != "" {
+			e := newCheckerTrusting(ca.pool).check(t.Context(), &target, target.Version())
+			if diff := cmp.Diff(want, look(e, want)); diff != "" {
 				t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
 			}
 			checkWritable(t, e)
 		})
 	}
-}
-
-func TestAResolverThatIsNotThereIsDownWithDNS(t *testing.T) {
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	packets.Close()
-	e := Check(t.Context(), NewTarget("name", "dns://"+packets.LocalAddr().String()+"/example.com"))
-	if e.Outcome != event.OutcomeDown || text(e.Failure) != event.FailureDns || !strings.Contains(text(e.FailureText), "refused") {
-		t.Errorf("%s, %s: %s", e.Outcome, text(e.Failure), text(e.FailureText))
-	}
-}
-
-func TestTheSystemsResolversAreKnown(t *testing.T) {
-	for _, address := range systemResolvers(t.Context()) {
-		if host, port, err := net.SplitHostPort(address); err != nil || net.ParseIP(host) == nil || port != "53" {
-			t.Errorf("%q is no resolver", address)
-		}
-	}
-}
-
-// FuzzAnAnswerOfAResolverIsReadOrRefused reads messages of a resolver that somebody else runs.
-func FuzzAnAnswerOfAResolverIsReadOrRefused(f *testing.F) {
-	q, err := newQuery("example.com", dnsmessage.TypeTXT)
-	if err != nil {
-		f.Fatal(err)
-	}
-	asked := dnsmessage.Message{Header: dnsmessage.Header{ID: q.id}, Questions: []dnsmessage.Question{q.question}}
-	packed, err := answering(asked, 0, &dnsmessage.TXTResource{TXT: []string{"a", "b"}}).Pack()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(packed)
-	f.Fuzz(func(t *testing.T, message []byte) {
-		q.isAnswered(message)
-		o := new(observation)
-		if err := q.read(message, o); err == nil && !o.hasBody {
-			t.Error("nothing was read, and nothing said")
-		}
-	})
 }
