@@ -74,6 +74,7 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 	config.Emit = prober.NewKafkaEmitter(client, schemas.TopicChecks, schemas.NewEncoder(schema, id))
 	config.Logger = p.logger
 	config.MaxInFlight, config.ShutdownTimeout = p.config.Prober.MaxInFlight, p.config.Prober.ShutdownTimeout
+	config.Addresses, config.Secrets = p.config.Prober.addresses(), references(p.config.Prober.Secrets, p.Env)
 	worker, err := prober.New(config)
 	if err != nil {
 		return err

@@ -131,6 +131,12 @@ func proberSettings() []Setting {
 			field: func(c *Config) any { return &c.Prober.MaxInFlight }},
 		{Path: "prober.shutdown_timeout", Help: "time for checks in hand and unwritten events when stopping", Default: formatDuration(prober.DefaultShutdownTimeout),
 			field: func(c *Config) any { return &c.Prober.ShutdownTimeout }},
+		{Path: "prober.deny_private", Help: "refuse to connect to addresses that are not on the public internet", Default: "false",
+			field: func(c *Config) any { return &c.Prober.DenyPrivate }},
+		{Path: "prober.allow", Help: "addresses and ranges that are not refused, those of clouds' metadata services included", DefaultHelp: "none", Example: "[10.1.0.0/16, 192.168.1.7]",
+			field: func(c *Config) any { return &c.Prober.Allow }},
+		{Path: "prober.secrets", Help: "references that targets may use, a star for anything but a slash", Default: defaultSecrets,
+			field: func(c *Config) any { return &c.Prober.Secrets }},
 	}
 }
 

@@ -43,6 +43,11 @@ type Config struct {
 	// MaxInFlight bounds the checks that run at once; 0 means DefaultMaxInFlight. A slot that is due beyond it is written as
 	// missed, overload.
 	MaxInFlight int
+	// Addresses says which addresses checks may connect to; the zero value refuses those of clouds' metadata services.
+	Addresses Addresses
+	// Secrets returns what a reference in a target points to, or an error that names the reference and does not hold the secret. It says which references
+	// whoever defines targets may use; nil resolves none. It is called for each attempt, from several goroutines.
+	Secrets func(reference string) (string, error)
 	// ShutdownTimeout is how long Run may go on after its context ended; 0 means DefaultShutdownTimeout. Running checks may use
 	// three quarters of it, and writing what is left.
 	ShutdownTimeout time.Duration

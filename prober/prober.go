@@ -43,7 +43,7 @@ func New(c Config) (*Prober, error) {
 		return nil, err
 	}
 	return &Prober{
-		config: c, check: newChecker().check, now: time.Now,
+		config: c, check: newCheckerOf(c).check, now: time.Now,
 		finished: make(chan *planned, c.MaxInFlight),
 	}, nil
 }
