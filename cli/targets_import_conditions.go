@@ -173,7 +173,16 @@ func function(text, name string) (string, bool) {
 
 // bodyCondition makes expressions of what is asked of the whole body; of a question's answer, of one of its lines.
 func (i *importer) bodyCondition(e *endpoint, at place, c comparison) bool {
-	expression, is := bodyExpression(c.value, strings.HasPrefix(e.URL, "dns:"))
+	line := ""
+	switch {
+	case strings.HasSuffix(e.URL, "?type=SRV"):
+		return false // an answer has the port before the host here
+	case strings.HasSuffix(e.URL, "?type=MX"):
+		line = `(?m:^\d+ `
+	case strings.HasPrefix(e.URL, "dns:"):
+		line = `(?m:^`
+	}
+	expression, is := bodyExpression(c.value, line)
 	pattern, err := regexp.Compile(expression)
 	if !is || err != nil || len(expression) > prober.MaxBodyRegexBytes {
 		return false
@@ -204,56 +213,55 @@ func also(into **regexp.Regexp, pattern *regexp.Regexp) bool {
 	return true
 }
 
-// bodyExpression is the expression for a body, or for one of its lines, that equals value, which may be a function of Gatus.
-func bodyExpression(value string, line bool) (string, bool) {
+// bodyExpression is the expression for a body that equals value, which may be a function of Gatus; or, where line says how one
+// begins, for a body of which one line does. Names have no dot at their end here.
+func bodyExpression(value, line string) (string, bool) {
 	begin, end, any := `\A`, `\z`, `(?s:.*)`
-	if line {
-		begin, end, any = `(?m:^`, `\.?$)`, `.*`
+	if line != "" {
+		begin, end, any = line, `$)`, `.*`
+	}
+	text := func(text string) string {
+		if line != "" {
+			text = strings.TrimSuffix(text, ".")
+		}
+		return text
 	}
 	if list, is := function(value, "any"); is {
 		var options []string
 		for _, option := range strings.Split(list, ",") {
-			options = append(options, regexp.QuoteMeta(strings.TrimSpace(option)))
+			options = append(options, regexp.QuoteMeta(text(strings.TrimSpace(option))))
 		}
 		return begin + "(?:" + strings.Join(options, "|") + ")" + end, true
 	}
 	pattern, is := function(value, "pat")
-	if !is {
-		if strings.HasPrefix(value, "[") {
-			return "", false // another placeholder
-		}
-		if line {
-			value = strings.TrimSuffix(value, ".")
-		}
-		return begin + regexp.QuoteMeta(value) + end, true
+	switch {
+	case is && line != "":
+		middle, is := globExpression(text(pattern), any)
+		return begin + middle + end, is
+	case is:
+		return patternExpression(pattern, begin, end, any)
+	case strings.HasPrefix(value, "["):
+		return "", false // another placeholder
 	}
-	inner := strings.Trim(pattern, "*")
-	middle, is := globExpression(inner, any)
-	if !is || strings.HasSuffix(inner, `\`) {
-		return "", false
-	}
-	if line {
-		if strings.HasPrefix(pattern, "*") {
-			middle = any + middle
-		}
-		if strings.HasSuffix(pattern, "*") {
-			middle += any
-		}
-		return begin + middle + end, true
-	}
+	return begin + regexp.QuoteMeta(text(value)) + end, true
+}
+
+// patternExpression writes a pattern for a whole body. What may stand before or behind it is left out, so that it is found sooner.
+func patternExpression(pattern, begin, end, any string) (string, bool) {
+	middle, is := globExpression(strings.Trim(pattern, "*"), any)
 	if !strings.HasPrefix(pattern, "*") {
 		middle = begin + middle
 	}
 	if !strings.HasSuffix(pattern, "*") {
 		middle += end
 	}
-	return middle, true
+	return middle, is
 }
 
 // globExpression writes a pattern of path.Match as an expression.
 func globExpression(pattern, any string) (string, bool) {
 	if _, err := path.Match(pattern, ""); err != nil {
-		return "", false
+		return "", false // a backslash or a bracket without its end, too
 	}
 	var b strings.Builder
 	for n := 0; n < len(pattern); n++ {

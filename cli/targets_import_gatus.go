@@ -204,7 +204,11 @@ func (i *importer) endpointQuestion(e *endpoint) {
 
 // questionURL is the URL of a question to a resolver.
 func questionURL(resolver, name, kind string) string {
-	if _, _, err := net.SplitHostPort(resolver); err != nil && strings.Contains(resolver, ":") {
+	host, port, err := net.SplitHostPort(resolver)
+	if err == nil && port == "53" {
+		resolver = host
+	}
+	if strings.Contains(resolver, ":") && (err != nil || port == "53") {
 		resolver = "[" + strings.Trim(resolver, "[]") + "]"
 	}
 	text := "dns://" + resolver + "/" + url.PathEscape(strings.TrimSuffix(name, "."))

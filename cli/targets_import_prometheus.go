@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -229,9 +228,6 @@ func (i *importer) probed(at place, address string, j job, labels map[string]str
 			i.withoutUser(at, &t, host)
 		}
 	case "dns":
-		if h, port, err := net.SplitHostPort(address); err == nil && port == "53" {
-			address = h
-		}
 		t.URL, host = questionURL(address, m.question, m.questionType), m.question+"-"+address
 	default:
 		t.URL = fmt.Sprintf("%s://%s", m.kind, address)
