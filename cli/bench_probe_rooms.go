@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"webcheck/gen/event"
+	"webcheck/prober"
+	"webcheck/schemas"
+)
+
+const (
+	// bareWorkers keep some cores busy, and more of them only make requests wait for one another.
+	bareWorkers = 16
+	// probeInFlight is more than the stages need, so that they are bounded by the machine. Two descriptors each fit what most
+	// systems allow.
+	probeInFlight = 4096
+	// probeSettle lets checks end whose slots lie in the time that was measured.
+	probeSettle = time.Second
+)
+
+// bare asks as fast as it goes.
+func (r *probeRun) bare(ctx context.Context) (*probeMeasurement, error) {
+	return r.askOn(ctx, func(ctx context.Context, askNth func(int)) {
+		var workers sync.WaitGroup
+		for first := range bareWorkers {
+			workers.Go(func() {
+				for n := first; ctx.Err() == nil; n += bareWorkers {
+					askNth(n)
+				}
+			})
+		}
+		workers.Wait()
+	})
+}
+
+// spread asks whenever a request is due, evenly.
+func (r *probeRun) spread(ctx context.Context) (*probeMeasurement, error) {
+	return r.askOn(ctx, func(ctx context.Context, askNth func(int)) {
+		due := time.NewTicker(r.stage.interval / time.Duration(r.stage.targets))
+		defer due.Stop()
+		var running sync.WaitGroup
+		defer running.Wait()
+		for n := 0; ; n++ {
+			select {
+			case <-due.C:
+				running.Go(func() { askNth(n) })
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// askOn measures net/http while run asks for pages.
+func (r *probeRun) askOn(ctx context.Context, run func(ctx context.Context, askNth func(int))) (*probeMeasurement, error) {
+	urls := make([]string, r.stage.targets)
+	for i := range urls {
+		urls[i] = r.stage.target(i, r.order.Place).URL
+	}
+	var answered, failed atomic.Int64
+	client := bareClient()
+	asking, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		run(asking, func(n int) {
+			_, err := ask(asking, client, urls[n%len(urls)], func(body io.Reader) (int64, error) { return io.Copy(io.Discard, body) })
+			if err == nil {
+				answered.Add(1)
+			} else if asking.Err() == nil {
+				failed.Add(1)
+			}
+		})
+	}()
+	err := pause(ctx, probeWarmUp)
+	var m probeMeasurement
+	if err == nil {
+		m, err = r.window(ctx, answered.Load)
+	}
+	stop()
+	<-ended
+	m.Checks, m.Down = m.handed, failed.Load()
+	return m.perCheck(), err
+}
+
+// probe runs a whole prober: its targets, its checks, its events and their way to Kafka.
+func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
+	if err := r.reach(ctx); err != nil {
+		return nil, err
+	}
+	defer r.s.close()
+	emitter, closeEmitter, err := r.emitter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeEmitter()
+	seen := &witness{to: emitter}
+	worker, err := prober.New(r.config(seen))
+	if err != nil {
+		return nil, err
+	}
+	watching, ended := context.WithCancelCause(ctx)
+	defer ended(nil)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	finished := make(chan error, 1)
+	go func() {
+		err := worker.Run(running)
+		ended(cmp.Or(err, errors.New("the prober ended by itself")))
+		finished <- err
+	}()
+	m, err := r.watch(watching, seen)
+	stop()
+	return m, errors.Join(err, <-finished)
+}
+
+// watch measures a prober that runs.
+func (r *probeRun) watch(ctx context.Context, seen *witness) (*probeMeasurement, error) {
+	if err := pause(ctx, probeWarmUp); err != nil {
+		return nil, err
+	}
+	seen.open()
+	m, err := r.window(ctx, seen.handed.Load)
+	seen.close()
+	if err == nil {
+		err = pause(ctx, probeSettle)
+	}
+	m.Checks, m.Missed, m.Down = seen.checked.Load(), seen.missed.Load(), seen.down.Load()
+	m.Gaps = r.slots(seen) - m.Checks - m.Missed
+	m.LateP50, m.LateP99, m.LateMost = seen.late.share(0.5), seen.late.share(0.99), seen.late.share(1)
+	return m.perCheck(), err
+}
+
+// slots is how many slots the targets have in the time that seen counts.
+func (r *probeRun) slots(seen *witness) (count int64) {
+	before, last := time.UnixMilli(seen.from.Load()-1), time.UnixMilli(seen.until.Load()-1)
+	for n := range r.stage.targets {
+		t := r.stage.target(n, r.order.Place)
+		count += int64(prober.SlotAt(t, last).Sub(prober.SlotAt(t, before)) / t.Interval)
+	}
+	return count
+}
+
+// config is that of the command, with bounds that decide nothing.
+func (r *probeRun) config(emit prober.Emitter) prober.Config {
+	c := prober.Config{Location: "bench", Name: "bench", Emit: emit, MaxInFlight: probeInFlight, Logger: r.p.logger}
+	c.Targets = r.targets()
+	return c
+}
+
+func (r *probeRun) targets() []prober.Target {
+	targets := make([]prober.Target, r.stage.targets)
+	for n := range targets {
+		targets[n] = r.stage.target(n, r.order.Place)
+	}
+	return targets
+}
+
+// emitter is what the command hands events to, with a topic of the measurement's own.
+func (r *probeRun) emitter(ctx context.Context) (prober.Emitter, func(), error) {
+	schema := schemas.CheckCompleted(r.order.Checks)
+	id, err := r.p.schemaID(ctx, r.s, schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kgo.NewClient(slices.Concat(r.s.kafka, prober.KafkaOpts())...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing a Kafka client: %w", err)
+	}
+	return prober.NewKafkaEmitter(client, r.order.Checks, schemas.NewEncoder(schema, id)), client.Close, nil
+}
+
+// define publishes the definitions of the stage's targets.
+func (r *probeRun) define(ctx context.Context) (*probeMeasurement, error) {
+	if err := r.reach(ctx); err != nil {
+		return nil, err
+	}
+	defer r.s.close()
+	schema := schemas.TargetDefined(r.order.Targets)
+	id, err := r.p.schemaID(ctx, r.s, schema)
+	if err != nil {
+		return nil, err
+	}
+	definitions := prober.Definitions{
+		Kafka: r.s.kafka, Topic: r.order.Targets,
+		Encoder: schemas.NewEncoderOf[event.TargetDefined](schema, id),
+		Decoder: schemas.NewDecoderOf[event.TargetDefined](r.s.registry, schema),
+	}
+	if _, err := definitions.Publish(ctx, r.targets()); err != nil {
+		return nil, fmt.Errorf("publishing the definitions of targets: %w", err)
+	}
+	return new(probeMeasurement), nil
+}
