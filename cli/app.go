@@ -118,7 +118,7 @@ func (p *program) app() *urfave.App {
 		Action:          noCommand,
 		Commands: []*urfave.Command{
 			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.replayCommand(), p.verifyCommand(), p.deadCommand(),
-			p.tailCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
+			p.tailCommand(), p.targetsCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
 		},
 	}
 	everyCommand(app.Commands, func(c *urfave.Command) {

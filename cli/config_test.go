@@ -212,7 +212,16 @@ func TestADefinitionIsReadAsTheTargetThatItDefines(t *testing.T) {
 	full.MaxRedirects = 0
 	full.Labels = map[string]string{"team": "web: \"a\"", "env": "<prod> & 'more'"}
 	full.Rules = prober.Rules{DownAfter: 3, DownOf: 5, UpAfter: 1, UpOf: 2, Quorum: 2, FlapTransitions: 4, FlapWindow: 90 * time.Second, SilentAfter: 6}
-	for _, target := range []prober.Target{plain, full} {
+	asked := full
+	asked.Method, asked.Headers, asked.SecretHeaders = "POST", map[string]string{"Host": "a", "X-A": `"ü" # \`}, map[string]string{"X-Key": "env:KEY"}
+	asked.Body, asked.BasicAuth = "{\"a\": 1}\r\n\t# b\u2028\n", prober.BasicAuth{User: "me", Password: "file:/a b"}
+	asked.BodyNotMatches, asked.HeaderMatches = regexp.MustCompile(`(?i)error: \d`), map[string]*regexp.Regexp{"Content-Type": regexp.MustCompile("^text/")}
+	asked.MaxLatency, asked.CertificateDays, asked.IPFamily, asked.HTTPVersion = time.Microsecond, 14, prober.IPv6, prober.HTTP2
+	asked.Proxy, asked.Retries, asked.RetryGap, asked.TLSVerify, asked.Paused = "http://proxy:3128", 2, time.Millisecond/5, false, true
+	token := plain
+	token.BearerToken, token.HTTPVersion = "env:TOKEN", prober.HTTP11
+	tcp, dns := prober.NewTarget("mail", "tcp://example.com:25"), prober.NewTarget("name", "dns:///example.com?type=MX")
+	for _, target := range []prober.Target{plain, full, asked, token, tcp, dns} {
 		c, err := loadConfig(given(map[string]string{"config": writeConfig(t, `{"targets": [`+target.Definition()+`]}`)}, nil))
 		if err != nil {
 			t.Errorf("%s: %v", target.Definition(), err)

@@ -107,7 +107,7 @@ func (p *program) dropTables(ctx context.Context, pool *pgxpool.Pool, typed stri
 	if !given {
 		question := fmt.Sprintf("This removes all tables of webcheck in the database %q. Type its name to go on: ", printable(name))
 		var err error
-		if typed, err = p.answer(question, "give the database's name with --yes-drop"); err != nil {
+		if typed, err = p.answer(question, "nothing was dropped", "give the database's name with --yes-drop"); err != nil {
 			return err
 		}
 	}

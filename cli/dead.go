@@ -217,7 +217,7 @@ func (p *program) dropLetters(ctx context.Context, pool *pgxpool.Pool, f process
 	number := strconv.FormatInt(counts.Letters, 10)
 	if !given {
 		question := fmt.Sprintf("%sThis drops %s for good. Type %s to go on: ", causesText(counts), lettersText(counts.Letters), number)
-		if typed, err = p.answer(question, "give the number of letters with --yes-drop"); err != nil {
+		if typed, err = p.answer(question, "nothing was dropped", "give the number of letters with --yes-drop"); err != nil {
 			return err
 		}
 	}

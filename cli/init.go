@@ -38,6 +38,23 @@ targets:
     # expect_status: [200-299] # codes and ranges that are fine
     # body_matches: "Example"  # a regular expression (RE2) that the first MiB of the body must match
     # max_redirects: 10
+    # method: GET
+    # headers: {Accept-Language: de}
+    # secret_headers: {X-Key: "env:WEBCHECK_SECRET_KEY"} # the values are read by the prober, if prober.secrets allows it
+    # body: '{"query": 1}'
+    # basic_auth: {user: webcheck, password: "env:WEBCHECK_SECRET_PASSWORD"}
+    # bearer_token: "env:WEBCHECK_SECRET_TOKEN"
+    # body_not_matches: "Error"
+    # header_matches: {Content-Type: "^text/html"}
+    # max_latency: 2s          # slower is degraded
+    # certificate_days: 14     # fewer days left is degraded
+    # ip_family: any           # or ipv4, ipv6
+    # http_version: any        # or 1.1, 2
+    # proxy: http://proxy.example.com:3128
+    # retries: 0               # more attempts within the timeout
+    # retry_gap: 1s
+    # tls_verify: true
+    # paused: false
     # labels: {team: web}
     # rules:                   # how the state follows from the checks
     #   down: 2 of 3           # at a location, when 2 of its last 3 checks are down

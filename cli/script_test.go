@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/embedded/testservices"
@@ -94,6 +95,7 @@ func scriptCommands(t *testing.T) map[string]func(*testscript.TestScript, bool, 
 		"garbage": garbage,
 		"free":    free,
 		"answers": answers,
+		"broker":  broker,
 	}
 }
 
@@ -132,6 +134,17 @@ func service(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("there is no service %q", args[0])
 	}
+}
+
+// broker sets a variable to the place of a Kafka of the script's own, in which nothing is: broker KAFKA.
+func broker(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: broker VARIABLE")
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	ts.Check(err)
+	ts.Defer(cluster.Close)
+	ts.Setenv(args[0], strings.Join(cluster.ListenAddrs(), ","))
 }
 
 // rows holds that a query on a database gives a number that is not less: rows URL QUERY MINIMUM. For the URL, "up" is the

@@ -15,9 +15,6 @@ import (
 	"webcheck/prober"
 )
 
-// targetKeys are the keys of a target in the file, in the order of the example.
-var targetKeys = []string{"id", "url", "interval", "timeout", "expect_status", "body_matches", "max_redirects", "labels", "rules"}
-
 // targetReader reads one target; its faults go to the document.
 type targetReader struct {
 	d      *document
@@ -69,6 +66,14 @@ func (r *targetReader) key(key string, at *token.Token, value ast.Node) {
 	case "rules":
 		r.readRules(field, value)
 		return // each rule has a place and faults of its own
+	case "headers":
+		r.target.Headers = r.readTexts(key, field, value, nil)
+	case "secret_headers":
+		r.target.SecretHeaders = r.readTexts(key, field, value, nil)
+	case "basic_auth":
+		r.readBasicAuth(field, value)
+	case "header_matches":
+		r.readHeaderMatches(field, value)
 	default:
 		if text := r.d.scalar(value, at, field); len(r.d.faults) == before {
 			r.readScalar(key, field, text)
@@ -92,13 +97,11 @@ func (r *targetReader) readScalar(key, field, text string) {
 	case "timeout":
 		err = readDuration(text, &r.target.Timeout)
 	case "body_matches":
-		if r.target.BodyMatches, err = regexp.Compile(text); err != nil {
-			err = fmt.Errorf("%q is not a regular expression: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-		}
+		err = readRegex(text, &r.target.BodyMatches)
 	case "max_redirects":
-		if r.target.MaxRedirects, err = strconv.Atoi(text); err != nil {
-			err = fmt.Errorf("%q is not a whole number", text)
-		}
+		err = readNumber(text, &r.target.MaxRedirects)
+	default:
+		err = r.readRequestScalar(key, text)
 	}
 	if err != nil {
 		r.d.fault(r.places[key], field, "%s", err.Error())
@@ -180,7 +183,7 @@ func (r *targetReader) validate(start *token.Token) {
 		}
 		at := r.places[key]
 		switch {
-		case r.bad[key]:
+		case r.bad[key], r.bad[strings.SplitN(key, ".", 2)[0]]:
 		case at == nil && (key == "id" || key == "url"):
 			r.d.fault(start, r.field+"."+key, "is missing")
 		case at == nil:

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"webcheck/gen/event"
 )
 
@@ -19,9 +21,12 @@ const (
 	// DefaultShutdownTimeout fits DefaultTimeout, and what service managers wait before they kill (10 s for containers,
 	// 90 s for systemd).
 	DefaultShutdownTimeout = 10 * time.Second
-	// MaxCatchUp is how many slots of a target a prober writes as missed after it was asleep: enough for a quarter of an
-	// hour at one slot a second, and not a flood from a laptop that slept for a week. Older ones are left out, with a count in the log.
-	MaxCatchUp = 1000
+	// DefaultCatchUp is how old slots may be that a prober writes as missed because no prober ran: long enough for a night's
+	// maintenance to be seen in full, and not a flood from a laptop that slept for a week.
+	DefaultCatchUp = 6 * time.Hour
+	// hostShare is the part of MaxInFlight that one host may have unless told otherwise: a host that hangs must not stop the
+	// checks of all others.
+	hostShare = 4
 )
 
 // Config is what a prober needs. [New] reports all its faults at once.
@@ -30,19 +35,28 @@ type Config struct {
 	Location string
 	// Name tells this prober from others of its location; 1 to 255 bytes. Required.
 	Name string
-	// Targets to check, each valid and with an id of its own; at least one.
+	// Targets to check, each valid and with an id of its own; at least one unless Follow is given.
 	Targets []Target
+	// Follow says where the definitions of targets are, which are followed while the prober runs; nil means Targets alone.
+	Follow *Follow
 	// Emit takes the events. Required.
 	Emit Emitter
 	// OnCheck is called for each event after the emitter has it acknowledged, never before; nil means not at all. It must be
 	// quick and must not change the event: with a [KafkaEmitter] it runs in the client's goroutine. It may still be called
 	// after Run, for events that Run reported as not written and that were acknowledged at the last moment.
 	OnCheck func(*event.CheckCompleted)
+	// Metrics takes the prober's metrics; nil means none.
+	Metrics prometheus.Registerer
 	// Logger takes what people should know; nil discards it.
 	Logger *slog.Logger
-	// MaxInFlight bounds the checks that run at once; 0 means DefaultMaxInFlight. A slot that is due beyond it is written as
-	// missed, overload.
+	// MaxInFlight bounds the checks that run at once; 0 means DefaultMaxInFlight. A slot that is due beyond it waits for a tenth of
+	// its interval and at most a second, and is then written as missed, overload.
 	MaxInFlight int
+	// MaxPerHost bounds those of them that are of one host and port, in the same way; 0 means a quarter of MaxInFlight.
+	MaxPerHost int
+	// CatchUp is how old a slot may be that is written as missed afterwards; 0 means DefaultCatchUp. Older ones have no event, and
+	// their number is in the log.
+	CatchUp time.Duration
 	// ShutdownTimeout is how long Run may go on after its context ended; 0 means DefaultShutdownTimeout. Running checks may use
 	// three quarters of it, and writing what is left.
 	ShutdownTimeout time.Duration
@@ -69,10 +83,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxInFlight < 0 {
 		fault("max_in_flight: is %d; it must be at least 1", c.MaxInFlight)
 	}
+	if c.MaxPerHost < 0 {
+		fault("max_per_host: is %d; it must be at least 1", c.MaxPerHost)
+	}
+	if c.CatchUp < 0 {
+		fault("catch_up: is %v; it must be more than 0", c.CatchUp)
+	}
 	if c.ShutdownTimeout < 0 {
 		fault("shutdown_timeout: is %v; it must be more than 0", c.ShutdownTimeout)
 	}
-	faults = append(faults, targetFaults(c.Targets)...)
+	faults = append(faults, targetFaults(c.Targets, c.Follow != nil)...)
 	if err := errors.Join(faults...); err != nil {
 		return c, fmt.Errorf("preparing the prober: %w", err)
 	}
@@ -83,14 +103,20 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxInFlight == 0 {
 		c.MaxInFlight = DefaultMaxInFlight
 	}
+	if c.MaxPerHost == 0 {
+		c.MaxPerHost = (c.MaxInFlight + hostShare - 1) / hostShare
+	}
+	if c.CatchUp == 0 {
+		c.CatchUp = DefaultCatchUp
+	}
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = DefaultShutdownTimeout
 	}
 	return c, nil
 }
 
-func targetFaults(targets []Target) []error {
-	if len(targets) == 0 {
+func targetFaults(targets []Target, mayBeNone bool) []error {
+	if len(targets) == 0 && !mayBeNone {
 		return []error{errors.New("targets: there is none")}
 	}
 	var faults []error

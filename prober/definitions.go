@@ -2,23 +2,20 @@ package prober
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
 
-// quietTime is how long the topic may bring nothing before it counts as read: the last records before its end may have been
-// compacted away, and then nothing says that the end is reached. What is missed by it is published again, which changes nothing.
-const quietTime = 3 * time.Second
+// publishRecords is how many records are encoded before they are sent: they fill the client's buffer, and little memory.
+const publishRecords = 10_000
 
-// Definitions publishes the definitions of targets, so that those who fold checks know the rules that apply to them.
+// Definitions reads and writes the topic of definitions: what the targets are, and the rules that apply to them.
 type Definitions struct {
 	// Kafka has the options that say where Kafka is and how to sign in.
 	Kafka []kgo.Opt
@@ -29,125 +26,89 @@ type Definitions struct {
 	Decoder *schemas.DecoderOf[event.TargetDefined]
 }
 
-// Publish writes the definition of each of targets, which are valid, unless the newest one in the topic has the same version.
-// It returns how many it wrote, when all in-sync replicas have them. It reads the topic once, to the end that it had, and
-// takes no longer than ctx and what a request in hand needs to time out.
+// Publish writes the definition of each of targets, which are valid, unless the topic has the same one. It returns how many
+// it wrote, when all in-sync replicas have them. It reads the topic once, to the end that it had, and takes no longer than
+// ctx and what a request in hand needs to time out.
 func (d Definitions) Publish(ctx context.Context, targets []Target) (int, error) {
-	// Without idempotence what is sent can be given up when ctx ends; a definition that comes twice is no other one.
-	client, err := kgo.NewClient(append(slices.Clone(d.Kafka), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.KeepControlRecords())...)
-	if err != nil {
-		return 0, fmt.Errorf("preparing a Kafka client: %w", err)
-	}
-	defer client.Close()
-	versions, err := d.versions(ctx, client)
+	known, err := d.Read(ctx)
 	if err != nil {
 		return 0, err
 	}
-	var records []*kgo.Record
-	for _, target := range targets {
-		if versions[target.ID].version == target.Version() {
-			continue
+	changed := slices.Collect(func(yield func(Target) bool) {
+		for _, t := range targets {
+			if !known.Has(&t) && !yield(t) {
+				return
+			}
 		}
-		value, err := d.Encoder.AppendEncode(nil, target.defined(time.Now()))
-		if err != nil {
-			return 0, err
-		}
-		records = append(records, &kgo.Record{Topic: d.Topic, Key: []byte(target.ID), Value: value})
-	}
-	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return 0, fmt.Errorf("producing definitions to %q: %w", d.Topic, err)
-	}
-	return len(records), nil
-}
-
-// newest is what the topic has about a target.
-type newest struct {
-	version   string // empty when the target was removed, or when this build cannot read its definition
-	partition int32
-	at        time.Time
-}
-
-// versions reads the topic and returns the newest of each target.
-func (d Definitions) versions(ctx context.Context, client *kgo.Client) (map[string]newest, error) {
-	versions := make(map[string]newest)
-	err := d.read(ctx, client, func(r *kgo.Record) error {
-		var defined event.TargetDefined
-		err := d.Decoder.Decode(ctx, r.Value, &defined)
-		if err != nil && !errors.Is(err, schemas.ErrUndecodable) {
-			return fmt.Errorf("decoding %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
-		}
-		id, found := string(r.Key), newest{partition: r.Partition, at: r.Timestamp}
-		if err == nil && defined.TargetID == id {
-			found.version = defined.DefinitionVersion
-		}
-		// A target is in more than one partition where the topic got more of them since.
-		if known, is := versions[id]; !is || known.partition == r.Partition || !known.at.After(r.Timestamp) {
-			versions[id] = found
-		}
-		return nil
 	})
-	return versions, err
+	if err := d.Write(ctx, known, changed, nil); err != nil {
+		return 0, err
+	}
+	return len(changed), nil
 }
 
-// read calls each for the topic's records, those of a partition in order, until the end that it has now or until it is quiet.
-func (d Definitions) read(ctx context.Context, client *kgo.Client, each func(*kgo.Record) error) error {
-	left, err := d.spans(ctx, client)
+// Write publishes the definitions of targets, which are valid, and removes the targets with the ids gone. It returns when all
+// in-sync replicas have all of it; after an error they may have a part, and writing again does no harm. What known says of other
+// partitions is removed as well: a topic that got more of them still has the older definitions there. Where two write at the same
+// time, the later one counts.
+func (d Definitions) Write(ctx context.Context, known *Known, targets []Target, gone []string) error {
+	client, err := d.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		return err
 	}
-	starts := make(map[int32]kgo.Offset)
-	for partition := range left {
-		starts[partition] = kgo.NewOffset().AtStart()
+	defer client.Close()
+	for ids := range slices.Chunk(gone, publishRecords) {
+		var records []*kgo.Record
+		for _, id := range ids {
+			records = append(records, known.tombstones(d.Topic, id, noPartition)...)
+		}
+		if err := d.produce(ctx, client, records); err != nil {
+			return err
+		}
 	}
-	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{d.Topic: starts})
-	for len(left) > 0 {
-		poll, cancel := context.WithTimeout(ctx, quietTime)
-		fetches := client.PollFetches(poll)
-		quiet := poll.Err() != nil && ctx.Err() == nil
-		cancel()
-		if quiet && fetches.NumRecords() == 0 {
-			break
+	for some := range slices.Chunk(targets, publishRecords) {
+		records, err := d.records(known, some)
+		if err != nil {
+			return err
 		}
-		for _, failed := range fetches.Errors() {
-			return fmt.Errorf("reading %q: %w", d.Topic, failed.Err)
-		}
-		for records := fetches.RecordIter(); !records.Done(); {
-			r := records.Next()
-			if !r.Attrs.IsControl() {
-				if err := each(r); err != nil {
-					return err
-				}
-			}
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
+		if err := d.produce(ctx, client, records); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// spans returns the end of each partition of the topic that has records.
-func (d Definitions) spans(ctx context.Context, client *kgo.Client) (map[int32]int64, error) {
-	admin := kadm.NewClient(client)
-	starts, err := admin.ListStartOffsets(ctx, d.Topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the offsets of %q: %w", d.Topic, err)
-	}
-	ends, err := admin.ListEndOffsets(ctx, d.Topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the offsets of %q: %w", d.Topic, err)
-	}
-	spans := make(map[int32]int64)
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, found := starts.Lookup(d.Topic, end.Partition); found && start.Offset < end.Offset {
-			spans[end.Partition] = end.Offset
+// records returns the definitions of targets, and tombstones for those that are in another partition.
+func (d Definitions) records(known *Known, targets []Target) ([]*kgo.Record, error) {
+	records := make([]*kgo.Record, 0, len(targets))
+	for i := range targets {
+		target := &targets[i]
+		value, err := d.Encoder.AppendEncode(nil, target.defined(time.Now()))
+		if err != nil {
+			return nil, err
 		}
-	})
-	return spans, nil
+		record := &kgo.Record{Topic: d.Topic, Key: []byte(target.ID), Value: value}
+		record.Partition = known.home(record)
+		records = append(append(records, record), known.tombstones(d.Topic, target.ID, record.Partition)...)
+	}
+	return records, nil
+}
+
+func (d Definitions) produce(ctx context.Context, client *kgo.Client, records []*kgo.Record) error {
+	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("producing definitions to %q: %w", d.Topic, err)
+	}
+	return nil
+}
+
+// client returns a client for the topic. Without idempotence what is sent can be given up when its context ends; a definition
+// that comes twice is no other one.
+func (d Definitions) client(options ...kgo.Opt) (*kgo.Client, error) {
+	client, err := kgo.NewClient(slices.Concat(d.Kafka, []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.KeepControlRecords(),
+	}, options)...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a Kafka client: %w", err)
+	}
+	return client, nil
 }

@@ -76,7 +76,9 @@ func (d *definitions) publish(t *testing.T, targets []Target, want ...string) {
 			t.Fatalf("after %q: %v", got, err)
 		}
 		for _, r := range fetches.Records() {
-			got = append(got, string(r.Key))
+			if r.Value != nil {
+				got = append(got, string(r.Key))
+			}
 		}
 	}
 	slices.Sort(got)
@@ -158,6 +160,87 @@ func TestTheNewestDefinitionCountsWhereATargetIsInTwoPartitions(t *testing.T) {
 		}
 		d.publish(t, []Target{now})
 		d.publish(t, []Target{old}, "a")
+		d.publish(t, []Target{old})
+	}
+}
+
+// known reads the topic.
+func (d *definitions) known(t *testing.T) *Known {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	known, err := d.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
+func TestATargetIsRemovedFromEveryPartitionThatHasIt(t *testing.T) {
+	d := newDefinitions(t)
+	for partition := range int32(2) {
+		d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, every("a", time.Minute)), Partition: partition})
+	}
+	d.write(t, &kgo.Record{Key: []byte("a"), Partition: 2, Timestamp: time.Now().Add(time.Hour)})
+	if a := d.known(t).Targets["a"]; a.Removed || a.Version != every("a", time.Minute).Version() {
+		t.Fatalf("two of three partitions define it: %+v", a)
+	}
+	for range 2 { // the second time there is nothing to remove
+		if err := d.Write(t.Context(), d.known(t), nil, []string{"a", "never-heard-of"}); err != nil {
+			t.Fatal(err)
+		}
+		if known := d.known(t); !known.Targets["a"].Removed || len(known.Targets) != 1 {
+			t.Fatalf("after its removal: %+v", known.Targets)
+		}
+	}
+}
+
+// A target that was left behind in another partition would be checked by whoever reads that one.
+func TestADefinitionLeavesNoOtherPartitionsBehind(t *testing.T) {
+	d := newDefinitions(t)
+	for partition := range int32(3) {
+		d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, every("a", time.Minute)), Partition: partition})
+	}
+	d.publish(t, []Target{every("a", time.Hour)}, "a")
+	known := d.known(t)
+	for partition, other := range known.elsewhere["a"] {
+		if !other.Removed {
+			t.Errorf("partition %d still has %+v", partition, other)
+		}
+	}
+	client, err := kgo.NewClient(d.Kafka...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	record := &kgo.Record{Topic: d.Topic, Key: []byte("a")}
+	if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if got := known.Targets["a"].Partition; got != record.Partition {
+		t.Errorf("it is in partition %d, and a client of Kafka puts its key into %d", got, record.Partition)
+	}
+}
+
+func TestWhatTheTopicHasIsToldWithItsPlace(t *testing.T) {
+	d := newDefinitions(t)
+	a, at := every("a", time.Minute), time.UnixMilli(time.Now().UnixMilli())
+	d.write(t, &kgo.Record{Key: []byte("old"), Value: d.value(t, every("old", time.Hour)), Partition: 1})
+	d.write(t, &kgo.Record{Key: []byte("old"), Partition: 1, Timestamp: at})
+	d.write(t, &kgo.Record{Key: []byte("odd"), Value: []byte("garbage"), Partition: 1, Timestamp: at})
+	d.write(t, &kgo.Record{Key: []byte("odder"), Value: d.value(t, a), Partition: 1, Timestamp: at})
+	d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, a), Partition: 2})
+	targets := d.known(t).Targets
+	if got := targets["a"]; got.Version != a.Version() || got.Definition != a.Definition() || got.URL != a.URL || got.Cause != nil || got.Partition != 2 || got.Offset != 0 {
+		t.Errorf("a: %+v", got)
+	}
+	if got := targets["old"]; !got.Removed || got.Cause != nil || got.Offset != 1 || !got.At.Equal(at) {
+		t.Errorf("old: %+v", got)
+	}
+	for id, cause := range map[string]string{"odd": "magic byte", "odder": `it defines "a"`} {
+		if got := targets[id]; got.Cause == nil || !strings.Contains(got.Cause.Error(), cause) || got.Removed || got.Version != "" || !got.At.Equal(at) {
+			t.Errorf("%s: %+v", id, got)
+		}
 	}
 }
 

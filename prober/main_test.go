@@ -1,17 +1,17 @@
 package prober
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"webcheck/embedded/testservices"
 	"webcheck/gen/event"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testservices.Main(m) }
 
 // every returns a target with that interval and the timeout that belongs to it.
 func every(id string, interval time.Duration) Target {
@@ -85,7 +85,8 @@ func (r *recorder) all() []*event.CheckCompleted {
 // newTestProber returns a prober at "here" whose checks are the test's.
 func newTestProber(t testing.TB, c Config, check func(context.Context, *Target) *event.CheckCompleted) *Prober {
 	t.Helper()
-	c.Location, c.Name = "here", "prober-1"
+	c.Location, c.Name = "here", cmp.Or(c.Name, "prober-1")
+	c.MaxPerHost = cmp.Or(c.MaxPerHost, c.MaxInFlight, DefaultMaxInFlight) // all of a test's targets are on one host
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,16 +25,31 @@ type Emitter interface {
 
 // Prober checks targets on their schedule. Make one with [New] and run it once.
 type Prober struct {
-	config   Config
-	check    func(context.Context, *Target, string) *event.CheckCompleted
-	now      func() time.Time
-	tally    tally
-	ran      atomic.Bool
+	config  Config
+	check   func(context.Context, *Target, string) *event.CheckCompleted
+	now     func() time.Time
+	metrics *metrics
+	ran     atomic.Bool
+	follow  *follower // nil with fixed targets
+	books   books
+
+	// The scheduler's goroutine owns these.
 	schedule schedule
-	// The scheduler's goroutine owns the schedule and inFlight; checks report here when they have ended. Its capacity is
-	// MaxInFlight, so that none of them waits.
-	finished chan *planned
-	inFlight int
+	shares   map[int32]*share
+	hosts    map[string]*bound
+	checks   bound   // all that run
+	debts    []*debt // each with at least one span
+	waiting  int     // targets that wait for their turn
+	released int64   // every slot until then was taken; in milliseconds since 1970
+	batching batching
+
+	changes chan func()   // what others ask of the scheduler
+	ended   chan struct{} // closed when the scheduler takes no more of them
+
+	finishedMu sync.Mutex
+	finished   []*inHand // checks that have ended and are not reaped
+	reap       chan struct{}
+	eager      atomic.Bool // somebody waits for a check to end
 }
 
 // New returns a prober of c, or all of c's faults.
@@ -42,15 +58,30 @@ func New(c Config) (*Prober, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Prober{
-		config: c, check: newChecker().check, now: time.Now,
-		finished: make(chan *planned, c.MaxInFlight),
-	}, nil
+	p := &Prober{
+		config: c, check: newChecker().check, now: time.Now, shares: make(map[int32]*share), hosts: make(map[string]*bound),
+		checks: bound{most: c.MaxInFlight}, changes: make(chan func()), ended: make(chan struct{}), reap: make(chan struct{}, 1),
+	}
+	if p.metrics, err = newMetrics(c.Metrics, p.books.waiting); err != nil {
+		return nil, fmt.Errorf("preparing the prober: %w", err)
+	}
+	if c.Follow != nil {
+		p.follow = newFollower(*c.Follow, c, p)
+	}
+	return p, nil
+}
+
+// Ready says why the prober does not check, or not all that is its own; nil when it does. It may be called at any time.
+func (p *Prober) Ready() error {
+	if p.follow == nil {
+		return nil
+	}
+	return p.follow.ready()
 }
 
 // Run checks until ctx ends, and then stops within ShutdownTimeout: it takes no more slots, lets running checks finish,
-// cuts those that do not, and writes everything. It returns nil when all events were written, and otherwise an
-// [*UnwrittenError]. The only thing that may take longer is a regex on a body that is already read.
+// cuts those that do not, writes everything, and leaves its targets to others. It returns nil when all events were written, and
+// otherwise an [*UnwrittenError]. The only thing that may take longer is a regex on a body that is already read.
 func (p *Prober) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errors.New("running the prober: it has run before")
@@ -59,55 +90,99 @@ func (p *Prober) Run(ctx context.Context) error {
 	// A check outlives ctx by design; cut ends those that outlive the stop.
 	checks, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	p.schedule = newSchedule(p.config, p.now().UnixMilli())
-	p.runSchedule(ctx, checks)
-	return p.stop(ctx, cut)
+	p.released = p.now().UnixMilli()
+	p.takeFixed()
+	if p.follow == nil {
+		p.runSchedule(ctx, checks)
+		return p.stop(ctx, cut, nil)
+	}
+	scheduling, cancel := context.WithCancel(ctx)
+	defer cancel()
+	followed := make(chan error, 1)
+	go func() {
+		followed <- p.follow.run(scheduling)
+		cancel() // without definitions there is nothing to go on with
+	}()
+	p.runSchedule(scheduling, checks)
+	return errors.Join(<-followed, p.stop(ctx, cut, p.follow))
 }
 
+// takeFixed plans the targets of the configuration.
+func (p *Prober) takeFixed() {
+	if len(p.config.Targets) == 0 {
+		return
+	}
+	definitions := make([]defined, len(p.config.Targets))
+	for i := range p.config.Targets {
+		t := &p.config.Targets[i]
+		definitions[i] = defined{target: t, version: t.Version()}
+	}
+	p.shares[fixed] = newShare(fixed)
+	p.takeOver(p.shares[fixed], definitions, accounted{})
+}
+
+// clock is the moment up to which slots may have been taken: now, or later where the clock stepped back.
+func (p *Prober) clock() int64 { return max(p.now().UnixMilli(), p.released) }
+
 // start runs the check of w's slot in a goroutine of its own.
-func (p *Prober) start(ctx context.Context, w *planned) {
-	w.running = true
-	p.inFlight++
-	slot := w.slot
+func (p *Prober) start(ctx context.Context, w *planned, host *bound) {
+	h := w.hold
+	if h == nil {
+		h = p.books.take(w.definition(w.slot))
+	}
+	h.host, w.hold, w.running = host, nil, true
+	h.target, h.version = w.target, w.version // it may have waited while they changed
+	p.checks.running++
+	host.running++
 	go func() {
-		p.hand(slot, p.checkSafely(ctx, w))
-		p.finished <- w
+		p.hand(h, p.checkSafely(ctx, h))
+		p.finish(h)
 	}()
+}
+
+// finish reports that the check of h has ended.
+func (p *Prober) finish(h *inHand) {
+	p.finishedMu.Lock()
+	p.finished = append(p.finished, h)
+	p.finishedMu.Unlock()
+	if p.eager.Load() {
+		select {
+		case p.reap <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // checkSafely turns a panic into an event: a bug of ours says nothing about the target, and must not end the others' checks.
-func (p *Prober) checkSafely(ctx context.Context, w *planned) (e *event.CheckCompleted) {
+func (p *Prober) checkSafely(ctx context.Context, h *inHand) (e *event.CheckCompleted) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			p.config.Logger.Error("check panicked", "target", w.target.ID, "err", cause, "stack", string(debug.Stack()))
-			e = missed(w.target, w.version, p.now(), event.FailureOwnFault, fmt.Sprintf("the prober has a bug: %v", cause))
+			p.config.Logger.Error("check panicked", "target", h.target.ID, "err", cause, "stack", string(debug.Stack()))
+			e = missed(h.target, h.version, p.now(), event.FailureOwnFault, fmt.Sprintf("the prober has a bug: %v", cause))
 		}
 	}()
-	return p.check(ctx, w.target, w.version)
-}
-
-// miss accounts for w's slot without a check.
-func (p *Prober) miss(w *planned, reason event.Failure, text string) {
-	p.hand(w.slot, missed(w.target, w.version, p.now(), reason, text))
+	return p.check(ctx, h.target, h.version)
 }
 
 // hand gives the event of a slot to the emitter.
-func (p *Prober) hand(slot int64, e *event.CheckCompleted) {
-	e.Slot, e.Location, e.Prober = moment(slot), p.config.Location, p.config.Name
+func (p *Prober) hand(h *inHand, e *event.CheckCompleted) {
+	e.Slot, e.Location, e.Prober = moment(h.slot), p.config.Location, p.config.Name
 	e.EventID = schemas.EventID(e.TargetID, e.Location, e.Slot)
-	p.tally.hand(time.Now())
-	p.config.Emit.Emit(e, func(err error) { p.settle(e, err) })
+	p.metrics.checked(e)
+	p.books.handing(time.Now())
+	p.config.Emit.Emit(e, func(err error) { p.answer(h, e, err) })
 }
 
-// settle counts what became of e. A failing emitter is said once, and once more when it works again.
-func (p *Prober) settle(e *event.CheckCompleted, err error) {
-	first, lost := p.tally.settle(time.Now(), err)
+// answer notes what became of e. A failing emitter is said once, and once more when it works again.
+func (p *Prober) answer(h *inHand, e *event.CheckCompleted, err error) {
+	first, lost := p.books.answer(h, time.Now(), err)
 	switch {
 	case first:
 		p.config.Logger.Error("event not written; further ones are only counted until one is", "target", e.TargetID, "event_id", e.EventID, "err", err)
 	case lost > 0:
-		p.config.Logger.Warn("events are written again", "not_written", lost)
+		p.config.Logger.Warn("events are written again; the slots whose results were lost follow as missed", "not_written", lost)
 	}
+	p.metrics.answered(err)
 	if err == nil && p.config.OnCheck != nil {
 		p.config.OnCheck(e)
 	}

@@ -3,6 +3,7 @@ package prober
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -125,7 +126,7 @@ func TestStoreThatGoesAwayAndComesBackIsSaidOnceEach(t *testing.T) {
 	})
 }
 
-func TestEventsThatAreGivenUpAreSaidOnceAndCounted(t *testing.T) {
+func TestSlotsWhoseResultsAreGivenUpAreMissedOnceTheStoreIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, lines := newRecorder(), newLines()
 		began := time.Now()
@@ -140,14 +141,38 @@ func TestEventsThatAreGivenUpAreSaidOnceAndCounted(t *testing.T) {
 		c := Config{Emit: store, Logger: lines.logger(), Targets: []Target{every("one", time.Second)}, OnCheck: func(*event.CheckCompleted) { acknowledged.Add(1) }}
 		stop := run(t, newTestProber(t, c, taking(time.Millisecond)))
 		wait(30 * time.Second)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		last := make(map[time.Time]*event.CheckCompleted)
+		for _, e := range store.all() {
+			last[e.Slot] = e
+		}
+		got := make(map[string]int)
+		for _, e := range last {
+			got[strings.TrimSpace(e.Outcome+" "+text(e.Failure))]++
+		}
+		if want := map[string]int{"up": 20, "missed own_fault": 10}; !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if n := acknowledged.Load(); n != 30 {
+			t.Errorf("%d events were said to be written, want one a slot", n)
+		}
+		lines.want(t, "event not written; further ones are only counted until one is")
+		lines.want(t, "events are written again; the slots whose results were lost follow as missed")
+	})
+}
+
+func TestSlotsWhoseResultsAreLostAtTheStopAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRecorder()
+		full := errors.New("buffer full")
+		store.answer = func(*event.CheckCompleted) (time.Duration, error) { return 0, full }
+		stop := run(t, newTestProber(t, Config{Emit: store, Targets: []Target{every("one", time.Second)}}, taking(time.Millisecond)))
+		wait(10 * time.Second)
 		if err := stop(); !errors.Is(err, full) || !strings.Contains(err.Error(), "10 events were not written") {
 			t.Errorf("got %v", err)
 		}
-		if got, want := acknowledged.Load(), int64(len(store.all())-10); got != want {
-			t.Errorf("%d events were said to be written, want %d", got, want)
-		}
-		lines.want(t, "event not written; further ones are only counted until one is")
-		lines.want(t, "events are written again")
 	})
 }
 

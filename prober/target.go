@@ -2,6 +2,7 @@ package prober
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -18,6 +19,22 @@ const (
 	DefaultTimeout = 10 * time.Second
 	// DefaultMaxRedirects is what browsers' users meet at most (scheme, host, language, login) twice over; net/http has 10 too.
 	DefaultMaxRedirects = 10
+	// DefaultRetryGap lets a server that restarts a worker, or drops one packet, come back, and fits DefaultTimeout.
+	DefaultRetryGap = time.Second
+)
+
+// What a target's IPFamily may be.
+const (
+	AnyFamily = "any"
+	IPv4      = "ipv4"
+	IPv6      = "ipv6"
+)
+
+// What a target's HTTPVersion may be. HTTP11 is also spoken where the target answers as HTTP/1.0 does.
+const (
+	AnyVersion = "any"
+	HTTP11     = "1.1"
+	HTTP2      = "2"
 )
 
 // Bounds of a target; [Target.Validate] holds them.
@@ -37,6 +54,18 @@ const (
 	// MaxLabels, MaxLabelBytes bound what people attach to a target.
 	MaxLabels     = 32
 	MaxLabelBytes = 256
+	// MaxHeaders, MaxHeaderValueBytes bound the headers that are sent and those that are looked at, each by itself; a definition
+	// is kept by every prober.
+	MaxHeaders          = 32
+	MaxHeaderValueBytes = 1024
+	// MaxRequestBodyBytes is more than a query or a sign-in needs.
+	MaxRequestBodyBytes = 16 << 10
+	// MaxReferenceBytes bounds where a secret is.
+	MaxReferenceBytes = 256
+	// MaxCertificateDays is ten years, longer than any authority signs for.
+	MaxCertificateDays = 3650
+	// MaxRetries keeps a check from being an attack on a target that is down.
+	MaxRetries = 10
 )
 
 // Target is what is watched. Every field means what it holds: [NewTarget] gives one with all the defaults. Durations
@@ -44,12 +73,14 @@ const (
 type Target struct {
 	// ID is the slug that people choose: [a-z0-9][a-z0-9._-]{0,62}. It is part of every event and of its id.
 	ID string
-	// URL is absolute, http or https, without user name and password. It is asked with GET.
+	// URL is absolute and without user name and password. Its scheme says what a check is: http and https ask for it,
+	// tcp://host:port connects, tls://host:port shakes hands, and dns://resolver/name?type=A asks that resolver, or the
+	// system's where none is named (RFC 4501).
 	URL string
 	// Interval is the time between two slots, from MinInterval to MaxInterval in whole milliseconds.
 	Interval time.Duration
-	// Timeout is for the whole check, from name resolution to the end of the body and over all redirects; more than 0
-	// and at most Interval and MaxTimeout.
+	// Timeout is for the whole check, from name resolution to the end of the body, over all redirects and retries; more than
+	// 0 and at most Interval and MaxTimeout.
 	Timeout time.Duration
 	// Status holds the codes of the final response that are fine; at least one range.
 	Status []StatusRange
@@ -61,7 +92,45 @@ type Target struct {
 	Labels map[string]string
 	// Rules say how the target's state follows from its checks; the prober publishes them and counts them into the version.
 	Rules Rules
+	// Method is what the URL is asked with, in capitals. A redirect may change it (RFC 9110, 15.4).
+	Method string
+	// Headers are sent with every request to the URL's host, Host instead of the URL's own. At most MaxHeaders.
+	Headers map[string]string
+	// SecretHeaders are more of them, each with the reference of its value: env:NAME or file:/path. They, BasicAuth,
+	// BearerToken and Body are not sent to another host that the target redirects to.
+	SecretHeaders map[string]string
+	// Body is sent with the request, or over a tcp connection, whole and as it is; at most MaxRequestBodyBytes.
+	Body string
+	// BasicAuth signs in, unless both of its fields are empty.
+	BasicAuth BasicAuth
+	// BearerToken is the reference of a token to sign in with; empty for none.
+	BearerToken string
+	// BodyNotMatches must not match what BodyMatches is held against; nil asks nothing of it.
+	BodyNotMatches *regexp.Regexp
+	// HeaderMatches must each match one of the values that the final response has of that header.
+	HeaderMatches map[string]*regexp.Regexp
+	// MaxLatency is how long the attempt may take until the target is degraded; less than Timeout, and 0 for no bound.
+	MaxLatency time.Duration
+	// CertificateDays is how many days a certificate must be valid still, or the target is degraded; from 0 to MaxCertificateDays.
+	CertificateDays int
+	// IPFamily is AnyFamily, IPv4 or IPv6: the addresses that are tried.
+	IPFamily string
+	// HTTPVersion is AnyVersion, HTTP11 or HTTP2: what is spoken.
+	HTTPVersion string
+	// Proxy is the http://host:port that is asked instead of the target; empty for none. Nothing is taken from the environment.
+	Proxy string
+	// Retries is how many more attempts the slot has while the target is down, from 0 to MaxRetries. The last one's result stands.
+	Retries int
+	// RetryGap is the time between two attempts, from 0 to Timeout.
+	RetryGap time.Duration
+	// TLSVerify is false where any certificate will do; its expiry is seen all the same.
+	TLSVerify bool
+	// Paused is true while the target is not to be checked.
+	Paused bool
 }
+
+// BasicAuth is a user and the reference of the password (RFC 7617): env:NAME or file:/path.
+type BasicAuth struct{ User, Password string }
 
 // StatusRange is a range of HTTP status codes, both ends included.
 type StatusRange struct{ Low, High int }
@@ -87,6 +156,7 @@ func NewTarget(id, url string) Target {
 		ID: id, URL: url,
 		Interval: DefaultInterval, Timeout: DefaultTimeoutFor(DefaultInterval),
 		Status: DefaultStatus(), MaxRedirects: DefaultMaxRedirects, Rules: DefaultRules(),
+		Method: http.MethodGet, IPFamily: AnyFamily, HTTPVersion: AnyVersion, RetryGap: DefaultRetryGap, TLSVerify: true,
 	}
 }
 
@@ -111,4 +181,13 @@ func (t *Target) parsedURL() (*url.URL, error) {
 		return nil, fmt.Errorf("parsing the URL of target %q", t.ID) // the cause would quote the URL, secrets and all
 	}
 	return u, nil
+}
+
+// host is what a bound of checks per host counts by: host and port of the URL.
+func (t *Target) host() string {
+	u, err := t.parsedURL()
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

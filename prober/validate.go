@@ -15,7 +15,7 @@ import (
 // FieldError is one fault of a target.
 type FieldError struct {
 	// Field is the name of the field in the configuration file: id, url, interval, timeout, expect_status, body_matches,
-	// max_redirects, labels, labels.<key> or rules.<key>.
+	// max_redirects, labels, labels.<key>, rules.<key>, or one of those of [Target.Validate] that say how a target is asked.
 	Field string
 	// Message goes on after the field's name: "is 50ms; it must be at least 100ms". It never holds the URL.
 	Message string
@@ -46,13 +46,14 @@ func (t Target) Validate() []FieldError {
 	t.validateTimes(&f)
 	t.validateStatus(&f)
 	if t.BodyMatches != nil {
-		validateRegex(&f, t.BodyMatches.String())
+		validateRegex(&f, "body_matches", t.BodyMatches.String())
 	}
 	if t.MaxRedirects < 0 || t.MaxRedirects > MaxRedirectLimit {
 		f.add("max_redirects", "is %d; it must be from 0 to %d", t.MaxRedirects, MaxRedirectLimit)
 	}
 	t.validateLabels(&f)
 	t.Rules.validate(&f)
+	t.validateRequest(&f)
 	return f
 }
 
@@ -64,14 +65,18 @@ func (t Target) validateURL(f *faults) {
 	}
 	u, err := url.Parse(t.URL)
 	switch {
-	case err != nil || u.Opaque != "" || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		f.add("url", "must be absolute and begin with http:// or https://, as in https://example.com/health")
+	case err != nil || u.Opaque != "" || kinds[u.Scheme] == nil || u.Hostname() == "" && u.Scheme != "dns":
+		f.add("url", "must be absolute and begin with http://, https://, tcp://, tls:// or dns://, as in https://example.com/health")
 	case u.User != nil:
 		f.add("url", "holds a user name or password; events and logs must not")
 	case u.Port() != "" && !isPort(u.Port()):
 		f.add("url", "has port %q; it must be from 1 to 65535", u.Port())
 	case !utf8.ValidString(t.URL):
 		f.add("url", "is not valid UTF-8")
+	default:
+		if problem := kinds[u.Scheme].problem(u); problem != "" {
+			f.add("url", "%s", problem)
+		}
 	}
 }
 
@@ -110,12 +115,12 @@ func (t Target) validateStatus(f *faults) {
 	}
 }
 
-func validateRegex(f *faults, text string) {
+func validateRegex(f *faults, field, text string) {
 	switch {
 	case len(text) > MaxBodyRegexBytes:
-		f.add("body_matches", "has %d bytes; it must have at most %d", len(text), MaxBodyRegexBytes)
+		f.add(field, "has %d bytes; it must have at most %d", len(text), MaxBodyRegexBytes)
 	case strings.ContainsFunc(text, unicode.IsControl):
-		f.add("body_matches", `holds a control character; write it as an escape, as in \n or \x00`)
+		f.add(field, `holds a control character; write it as an escape, as in \n or \x00`)
 	}
 }
 
@@ -136,7 +141,7 @@ func (t Target) validateLabels(f *faults) {
 	}
 }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		keys = append(keys, key)

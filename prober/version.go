@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,6 +39,65 @@ func (t Target) Version() string {
 		line("value", t.Labels[key])
 	}
 	t.Rules.versionLines(line)
+	t.requestLines(line)
 	hash := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(hash[:6])
+}
+
+// requestLines calls line for each field that came after the rules and is not at its default.
+func (t Target) requestLines(line func(name, value string)) {
+	usual := NewTarget("", "")
+	for _, field := range []struct{ name, is, usual string }{
+		{"method", t.Method, usual.Method},
+		{"body", t.Body, usual.Body},
+		{"user", t.BasicAuth.User, usual.BasicAuth.User},
+		{"password", t.BasicAuth.Password, usual.BasicAuth.Password},
+		{"bearer_token", t.BearerToken, usual.BearerToken},
+		{"ip_family", t.IPFamily, usual.IPFamily},
+		{"http_version", t.HTTPVersion, usual.HTTPVersion},
+		{"proxy", t.Proxy, usual.Proxy},
+	} {
+		if field.is != field.usual {
+			line(field.name, field.is)
+		}
+	}
+	for _, field := range []struct {
+		name      string
+		is, usual int64
+	}{
+		{"max_latency", t.MaxLatency.Nanoseconds(), 0},
+		{"certificate_days", int64(t.CertificateDays), 0},
+		{"retries", int64(t.Retries), 0},
+		{"retry_gap", t.RetryGap.Nanoseconds(), usual.RetryGap.Nanoseconds()},
+	} {
+		if field.is != field.usual {
+			line(field.name, strconv.FormatInt(field.is, 10))
+		}
+	}
+	t.pairLines(line)
+	if t.BodyNotMatches != nil {
+		line("body_not_matches", t.BodyNotMatches.String())
+	}
+	if !t.TLSVerify {
+		line("tls_verify", "false")
+	}
+	if t.Paused {
+		line("paused", "true")
+	}
+}
+
+// pairLines calls line twice for each header.
+func (t Target) pairLines(line func(name, value string)) {
+	for _, name := range sortedKeys(t.Headers) {
+		line("header", name)
+		line("value", t.Headers[name])
+	}
+	for _, name := range sortedKeys(t.SecretHeaders) {
+		line("secret_header", name)
+		line("reference", t.SecretHeaders[name])
+	}
+	for _, name := range sortedKeys(t.HeaderMatches) {
+		line("header_matches", name)
+		line("regex", t.HeaderMatches[name].String())
+	}
 }

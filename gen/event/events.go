@@ -48,6 +48,7 @@ const (
 	FailureOwnNetwork     Failure = "own_network"
 	FailureNotRunning     Failure = "not_running"
 	FailureOwnFault       Failure = "own_fault"
+	FailurePaused         Failure = "paused"
 )
 
 // TargetState is an Avro enum: one of the constants below, or a symbol that only a newer writer knows.

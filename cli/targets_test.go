@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"webcheck/embedded/testservices"
+	"webcheck/gen/event"
+	"webcheck/prober"
+	"webcheck/schemas"
+)
+
+// targetsTopic is a Kafka of the test's own with an empty topic of definitions.
+type targetsTopic struct {
+	client    *kgo.Client
+	variables map[string]string
+}
+
+func newTargetsTopic(t *testing.T) *targetsTopic {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(12, schemas.TopicTargets))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &targetsTopic{client, map[string]string{
+		"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": testservices.Registry(t).URL,
+	}}
+}
+
+// run runs a command, wants its exit code, and returns what it printed.
+func (k *targetsTopic) run(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	system := System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Env: given(nil, k.variables).env}
+	if got := Main(t.Context(), append([]string{"webcheck", "targets"}, args...), system); got != want {
+		t.Fatalf("%q: exit code %d, want %d: %s%s", args, got, want, out.String(), errs.String())
+	}
+	return out.String() + errs.String()
+}
+
+func (k *targetsTopic) put(t *testing.T, key string, value []byte) {
+	t.Helper()
+	record := &kgo.Record{Topic: schemas.TopicTargets, Key: []byte(key), Value: value}
+	if err := k.client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// foreign is the value of a definition that another program wrote.
+func (k *targetsTopic) foreign(t *testing.T, id, version, definition string) []byte {
+	t.Helper()
+	client, err := sr.NewClient(sr.URLs(k.variables["WEBCHECK_REGISTRY_URL"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := schemas.TargetDefined(schemas.TopicTargets)
+	schemaID, err := schemas.NewRegistry(client).Register(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := schemas.NewEncoderOf[event.TargetDefined](schema, schemaID).AppendEncode(nil, &event.TargetDefined{
+		TargetID: id, DefinitionVersion: version, DefinedAt: time.Now(), URL: "https://example.com/", IntervalMs: 60_000, TimeoutMs: 10_000, Definition: definition,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestADefinitionThatCannotBeReadIsShownAndReplaced(t *testing.T) {
+	k := newTargetsTopic(t)
+	later := strings.Replace(prober.NewTarget("later", "https://example.com/").Definition(), `{`, `{"colour":"\u001b[2Jred",`, 1)
+	liar := prober.NewTarget("liar", "https://example.com/")
+	k.put(t, "later", k.foreign(t, "later", "000000000000", later))
+	k.put(t, "liar", k.foreign(t, "liar", liar.Version(), `{"id":"liar"`))
+	k.put(t, "odd\x1b[2J\u202e", []byte("\x1b[2Jgarbage"))
+	k.put(t, "good", k.foreign(t, "good", "111111111111", prober.NewTarget("good", "https://example.com/").Definition()))
+	out := k.run(t, exitDone, "list") + k.run(t, exitDone, "list", "--json") + k.run(t, exitDone, "show", "later") +
+		k.run(t, exitDone, "show", "liar") + k.run(t, exitDone, "show", "odd\x1b[2J\u202e") + k.run(t, exitDone, "show", "--json", "later") + k.run(t, exitFailed, "export")
+	for _, want := range []string{
+		`later             https://example.com/        1m  unreadable  000000000000`, `odd\x1b[2J\u202e                  `,
+		`"cause":"reading a definition: \"colour\" is no key of a target that this build knows"`, `colour              \x1b[2Jred`,
+		`id: good`, `webcheck: target "later" at webcheck.targets/`, `and 2 definitions more`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q: %s", want, out)
+		}
+	}
+	if strings.ContainsAny(out, "\x1b\u202e") {
+		t.Errorf("it steers the terminal: %q", out)
+	}
+	if out := k.run(t, exitFailed, "pause", "good", "later"); !strings.Contains(out, `"colour" is no key`) {
+		t.Error(out)
+	}
+	if out := k.run(t, exitDone, "list", "--paused"); out != "there is no such target\n" {
+		t.Errorf("another one was paused: %s", out)
+	}
+	file := filepath.Join(t.TempDir(), "targets.yaml")
+	if err := os.WriteFile(file, []byte(exported(t, prober.NewTarget("later", "https://example.com/"), liar)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out = k.run(t, exitDone, "apply", "-f", file)
+	for _, want := range []string{`colour: \x1b[2Jred -> (none)`, "~ liar\n    the definition there cannot be read: ", "published 2 definitions"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q: %s", want, out)
+		}
+	}
+	if out := k.run(t, exitDone, "remove", "odd\x1b[2J\u202e"); !strings.Contains(out, `odd\x1b[2J\u202e is removed`) {
+		t.Error(out)
+	}
+	k.run(t, exitDone, "export")
+}
+
+// BenchmarkApplyWithoutChange applies a file of a hundred thousand targets that the topic has already.
+func BenchmarkApplyWithoutChange(b *testing.B) {
+	const targets = 100_000
+	var text strings.Builder
+	text.WriteString("targets:\n")
+	for i := range targets {
+		fmt.Fprintf(&text, "  - id: site-%d\n    url: https://site-%d.example.com/health\n    labels: {team: web}\n", i, i)
+	}
+	file := filepath.Join(b.TempDir(), "targets.yaml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(12, schemas.TopicTargets))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(cluster.Close)
+	variables := map[string]string{"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": testservices.Registry(b).URL}
+	apply := func() {
+		system := System{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: os.Stderr, Env: given(nil, variables).env}
+		if code := Main(b.Context(), []string{"webcheck", "targets", "apply", "-f", file}, system); code != exitDone {
+			b.Fatalf("exit code %d", code)
+		}
+	}
+	apply()
+	for b.Loop() {
+		apply()
+	}
+}

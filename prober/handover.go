@@ -1,0 +1,282 @@
+package prober
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// assigned begins to load the partitions that the group gives this prober.
+func (f *follower) assigned(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
+	partitions := slices.Sorted(slices.Values(assigned[f.Topic]))
+	loads := f.prepare(ctx, partitions)
+	f.mu.Lock()
+	f.joined = true
+	for p, l := range loads {
+		f.mine[p], f.loading[p] = true, l
+		delete(f.read, p)
+	}
+	mine := make(map[int32]bool, len(f.mine))
+	for p := range f.mine {
+		mine[p] = true
+	}
+	f.mu.Unlock()
+	f.prober.do(func() { f.prober.dropOthers(mine) })
+	f.logger.Info("partitions assigned", "topic", f.Topic, "partitions", partitions)
+}
+
+// prepare asks until which moment the slots of partitions are accounted for, and where the partitions end.
+func (f *follower) prepare(ctx context.Context, partitions []int32) map[int32]*loading {
+	if len(partitions) == 0 {
+		return nil
+	}
+	var marks map[int32]accounted
+	var ends map[int32]int64
+	for attempt := 1; ; attempt++ {
+		limited, cancel := context.WithTimeout(ctx, groupTimeout)
+		var err error
+		if marks, err = f.committed(limited); err == nil {
+			ends, err = f.ends(limited)
+		}
+		cancel()
+		if err == nil {
+			break
+		}
+		f.logger.Warn("asking for what is accounted for", "attempt", attempt, "err", err)
+		select {
+		case <-time.After(groupPause):
+		case <-ctx.Done():
+			return nil
+		case <-f.prober.ended:
+			return nil
+		}
+	}
+	loads := make(map[int32]*loading, len(partitions))
+	for _, p := range partitions {
+		loads[p] = &loading{end: ends[p], until: marks[p], definitions: make(map[string]defined), heard: time.Now()}
+	}
+	return loads
+}
+
+// committed returns what the group knows to be accounted for.
+func (f *follower) committed(ctx context.Context) (map[int32]accounted, error) {
+	offsets, err := f.admin.FetchOffsets(ctx, f.Group)
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the offsets of group %q: %w", f.Group, err)
+	}
+	marks := make(map[int32]accounted)
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Topic != f.Topic {
+			return
+		}
+		a, err := parseAccounted(o.Metadata)
+		if err != nil { // somebody else's: nothing is known then
+			f.logger.Warn("the group's offset has metadata that is not ours", "partition", o.Partition, "err", err)
+		}
+		marks[o.Partition] = a
+	})
+	return marks, nil
+}
+
+// ends returns the end of each partition; 0 of one that has nothing.
+func (f *follower) ends(ctx context.Context) (map[int32]int64, error) {
+	starts, err := f.admin.ListStartOffsets(ctx, f.Topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the offsets of %q: %w", f.Topic, err)
+	}
+	listed, err := f.admin.ListCommittedOffsets(ctx, f.Topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the offsets of %q: %w", f.Topic, err)
+	}
+	ends := make(map[int32]int64)
+	listed.Each(func(end kadm.ListedOffset) {
+		if start, _ := starts.Lookup(f.Topic, end.Partition); start.Offset < end.Offset {
+			ends[end.Partition] = end.Offset
+		}
+	})
+	return ends, nil
+}
+
+// dropOthers gives up the shares that were lost and did not come back.
+func (p *Prober) dropOthers(mine map[int32]bool) {
+	for partition, s := range p.shares {
+		if partition != fixed && !mine[partition] {
+			p.lose(s)
+			delete(p.shares, partition)
+		}
+	}
+}
+
+// revoked hands partitions over: no check of their targets is begun any more, those that run have a moment to end, and the group is
+// told how far the slots are accounted for.
+func (f *follower) revoked(ctx context.Context, _ *kgo.Client, revoked map[string][]int32) {
+	partitions := slices.Sorted(slices.Values(revoked[f.Topic]))
+	var shares []*share
+	f.prober.do(func() {
+		for _, partition := range partitions {
+			if s := f.prober.shares[partition]; s != nil {
+				f.prober.lose(s)
+				delete(f.prober.shares, partition)
+				shares = append(shares, s)
+			}
+		}
+	})
+	f.forget(partitions)
+	patience := time.NewTimer(handOverPatience)
+	defer patience.Stop()
+	for _, s := range shares {
+		select {
+		case <-f.prober.books.drained(s):
+			continue
+		case <-patience.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	marks := make(map[int32]accounted)
+	f.prober.do(func() {
+		for s, a := range f.prober.accountedFor(shares...) {
+			marks[s.partition] = a
+		}
+	})
+	if err := f.commit(ctx, marks); err != nil {
+		f.logger.Warn("telling the group what is accounted for; the next prober writes some slots once more", "err", err)
+	}
+	f.logger.Info("partitions handed over", "topic", f.Topic, "partitions", partitions)
+}
+
+// lost is called when the group has given up on this prober, most often because Kafka was away. Its targets are checked on until it
+// is known whose they are: no event counts twice, and none is missing where nobody else can reach Kafka either.
+func (f *follower) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	f.forget(lost[f.Topic])
+	f.logger.Warn("partitions lost; their targets are checked on until the group is joined again", "topic", f.Topic, "partitions", lost[f.Topic])
+}
+
+// forget takes partitions out of those that the group gave this prober.
+func (f *follower) forget(partitions []int32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range partitions {
+		delete(f.mine, p)
+		delete(f.loading, p)
+	}
+}
+
+// commitMarks tells the group regularly how far the slots are accounted for, until ctx ends.
+func (f *follower) commitMarks(ctx context.Context) {
+	ticker := time.NewTicker(accountEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-f.loaded:
+		case <-ctx.Done():
+			return
+		}
+		marks := f.loadedMarks()
+		limited, cancel := context.WithTimeout(ctx, groupTimeout)
+		if err := f.commit(limited, marks); err != nil && ctx.Err() == nil {
+			f.logger.Debug("telling the group what is accounted for", "err", err)
+		}
+		cancel()
+	}
+}
+
+// loadedMarks returns how far the partitions are accounted for that are this prober's and loaded.
+func (f *follower) loadedMarks() map[int32]accounted {
+	marks := make(map[int32]accounted)
+	f.prober.do(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var shares []*share
+		for partition, s := range f.prober.shares {
+			if f.mine[partition] && f.loading[partition] == nil {
+				shares = append(shares, s)
+			}
+		}
+		for s, a := range f.prober.accountedFor(shares...) {
+			marks[s.partition] = a
+		}
+	})
+	return marks
+}
+
+// commit writes marks as the metadata of the group's offsets. The group refuses those of a member that it has given up on.
+func (f *follower) commit(ctx context.Context, marks map[int32]accounted) error {
+	if len(marks) == 0 {
+		return nil
+	}
+	offsets := make(map[int32]kgo.EpochOffset, len(marks))
+	f.mu.Lock()
+	for p := range marks {
+		offsets[p] = f.read[p] // for lag tools; nobody starts there
+	}
+	f.mu.Unlock()
+	ctx = kgo.PreCommitFnContext(ctx, func(request *kmsg.OffsetCommitRequest) error {
+		for t := range request.Topics {
+			for i := range request.Topics[t].Partitions {
+				p := &request.Topics[t].Partitions[i]
+				text := marks[p.Partition].String()
+				p.Metadata = &text
+			}
+		}
+		return nil
+	})
+	var refused error
+	f.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{f.Topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, response *kmsg.OffsetCommitResponse, err error) {
+		refused = err
+		if err != nil {
+			return
+		}
+		for _, t := range response.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					refused = errors.Join(refused, fmt.Errorf("partition %d: %w", p.Partition, err))
+				}
+			}
+		}
+	})
+	if refused != nil {
+		return fmt.Errorf("committing to group %q: %w", f.Group, refused)
+	}
+	return nil
+}
+
+// leave tells the group how far everything is accounted for and leaves it. The scheduler must have ended.
+func (f *follower) leave(ctx context.Context) {
+	if f.client == nil {
+		return
+	}
+	f.mu.Lock()
+	var shares []*share
+	for partition, s := range f.prober.shares {
+		if f.mine[partition] && f.loading[partition] == nil {
+			shares = append(shares, s)
+		}
+	}
+	f.mu.Unlock()
+	marks := make(map[int32]accounted)
+	for s, a := range f.prober.accountedFor(shares...) {
+		marks[s.partition] = a
+	}
+	if err := f.commit(ctx, marks); err != nil {
+		f.logger.Warn("telling the group what is accounted for; the next prober writes some slots once more", "err", err)
+	}
+	f.client.Close()
+}

@@ -1,0 +1,447 @@
+package prober
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"webcheck/gen/event"
+	"webcheck/schemas"
+)
+
+// failingDisk lets the disk answer every transaction with what fault says.
+func failingDisk(fault func() error) func(*SpoolEmitter) {
+	return func(k *SpoolEmitter) { k.disk.fault = fault }
+}
+
+// numbered is the n-th event of a target: the same bytes in every process.
+func numbered(target string, n int) *event.CheckCompleted {
+	slot := time.UnixMilli(1_700_000_000_000 + int64(n)*1000).UTC()
+	total := int32(n)
+	return &event.CheckCompleted{
+		EventID: schemas.EventID(target, "here", slot), TargetID: target, Location: "here", Slot: slot, StartedAt: slot,
+		Outcome: event.OutcomeUp, Attempts: 1, TotalUs: &total, DefinitionVersion: "0123456789ab", Prober: "prober-1",
+	}
+}
+
+// ledger is what an emitter was given, and what it said about each.
+type ledger struct {
+	mu    sync.Mutex
+	safe  map[string]map[int]bool // by target and number
+	lost  []error
+	given int
+}
+
+func newLedger() *ledger { return &ledger{safe: make(map[string]map[int]bool)} }
+
+func (l *ledger) emit(k Emitter, target string, n int) {
+	l.mu.Lock()
+	l.given++
+	l.mu.Unlock()
+	k.Emit(numbered(target, n), func(err error) { l.answer(target, n, err) })
+}
+
+func (l *ledger) answer(target string, n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.lost = append(l.lost, err)
+		return
+	}
+	if l.safe[target] == nil {
+		l.safe[target] = make(map[int]bool)
+	}
+	l.safe[target][n] = true
+}
+
+// counts are the events that are safe, and those that are lost.
+func (l *ledger) counts() (safe, lost int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, numbers := range l.safe {
+		safe += len(numbers)
+	}
+	return safe, len(l.lost)
+}
+
+// check reads the topic until every safe event was there, and holds that no target's event came before an older one.
+func (l *ledger) check(t *testing.T, b *broker) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	type place struct {
+		target string
+		n      int
+	}
+	want := make(map[string]place)
+	for target, numbers := range l.safe {
+		for n := range numbers {
+			value, err := checksEncoder().AppendEncode(nil, numbered(target, n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[string(value)] = place{target, n}
+		}
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.seeds...), kgo.ConsumeTopics(b.topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	newest, repeated, total := make(map[string]int), 0, len(want)
+	seen := make(map[place]bool)
+	for len(seen) < total {
+		fetched := client.PollFetches(ctx)
+		if err := fetched.Err(); err != nil {
+			t.Fatalf("%d of %d events that were said to be safe are in the topic: %v", len(seen), total, err)
+		}
+		for _, record := range fetched.Records() {
+			at, known := want[string(record.Value)]
+			switch {
+			case !known:
+			case seen[at]:
+				repeated++
+			case at.n <= newest[at.target]:
+				t.Errorf("event %d of %q came after event %d", at.n, at.target, newest[at.target])
+				seen[at] = true
+			default:
+				seen[at], newest[at.target] = true, at.n
+			}
+		}
+	}
+	t.Logf("%d events given, %d safe and in the topic, %d of them repeated, %d given up", l.given, total, repeated, len(l.lost))
+}
+
+// until waits for a condition that another goroutine brings about.
+func until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	tooLong := time.After(30 * time.Second)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-tooLong:
+			t.Fatalf("waited 30s for %s", what)
+		}
+	}
+}
+
+func untilMode(t testing.TB, k *SpoolEmitter, mode SpoolMode) {
+	t.Helper()
+	until(t, "mode "+string(mode), func() bool { return k.State().Mode == mode })
+}
+
+func untilSafe(t testing.TB, l *ledger, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d safe events", n), func() bool { safe, _ := l.counts(); return safe >= n })
+}
+
+func TestOutageGoesToDiskAndComesBackInOrder(t *testing.T) {
+	b := anyBroker(t)
+	var logged bytes.Buffer
+	config := b.config(t)
+	config.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	k, l := startEmitter(t, config), newLedger()
+	emitSome := func(from, to int) {
+		for n := from; n < to; n++ {
+			l.emit(k, []string{"a", "b", "c"}[n%3], n)
+		}
+	}
+	emitSome(1, 100)
+	untilSafe(t, l, 99)
+	b.line.cut()
+	emitSome(100, 300)
+	untilMode(t, k, SpoolFilling)
+	emitSome(300, 4000)
+	untilSafe(t, l, 3999)
+	if state := k.State(); state.Records < 3700 || state.Unanswered != 0 || state.Bytes == 0 {
+		t.Errorf("with Kafka away: %+v", state)
+	}
+	b.line.mend()
+	emitSome(4000, 4200)
+	untilMode(t, k, SpoolIdle)
+	emitSome(4200, 4300)
+	if err := k.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if state := k.State(); state.Records != 0 || state.Bytes != 0 {
+		t.Errorf("in the end: %+v", state)
+	}
+	l.check(t, b)
+	if text := logged.String(); strings.Count(text, "level=WARN") != 1 || strings.Count(text, "the spool is empty") != 1 {
+		t.Errorf("logged:\n%s", text)
+	}
+}
+
+func TestNothingIsWrittenToDiskWhileKafkaAnswers(t *testing.T) {
+	b := newBroker(t)
+	k, l := startEmitter(t, b.config(t), failingDisk(func() error { t.Error("the disk was written"); return nil })), newLedger()
+	for n := 1; n <= 2000; n++ {
+		l.emit(k, "home", n)
+	}
+	if err := k.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if safe, lost := l.counts(); safe != 2000 || lost != 0 {
+		t.Errorf("%d safe, %d lost", safe, lost)
+	}
+}
+
+// TestWhatTheClientAcknowledgesAfterAllIsNotSentAgain holds an answer back until its events are on disk as well.
+func TestWhatTheClientAcknowledgesAfterAllIsNotSentAgain(t *testing.T) {
+	b := newBroker(t)
+	release := make(chan struct{})
+	b.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	k, l := b.emitter(t), newLedger()
+	for n := 1; n <= 50; n++ {
+		l.emit(k, "home", n)
+	}
+	untilSafe(t, l, 50)
+	if state := k.State(); state.Records != 50 {
+		t.Errorf("%+v, want 50 records on disk", state)
+	}
+	close(release)
+	untilMode(t, k, SpoolIdle)
+	l.emit(k, "home", 51)
+	untilSafe(t, l, 51)
+	records := b.records(t, 51)
+	if len(records) != 51 {
+		t.Errorf("%d records, want 51", len(records))
+	}
+	l.check(t, b)
+}
+
+func TestErrorThatSomebodyMustMendIsNoLoss(t *testing.T) {
+	b := newBroker(t)
+	var refusals atomic.Int64
+	refusals.Store(3)
+	b.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if refusals.Add(-1) < 0 {
+			return nil, nil, false
+		}
+		return refusing(req.(*kmsg.ProduceRequest), kerr.TopicAuthorizationFailed), nil, true
+	})
+	k, l := b.emitter(t), newLedger()
+	for n := 1; n <= 30; n++ {
+		l.emit(k, "home", n)
+	}
+	untilSafe(t, l, 30)
+	untilMode(t, k, SpoolIdle)
+	if state := k.State(); state.ProduceErrors < 30 || state.Refused != 0 {
+		t.Errorf("%+v, want errors and no refusal", state)
+	}
+	l.check(t, b)
+}
+
+func TestEventThatKafkaNeverTakesIsGivenUp(t *testing.T) {
+	b := newBroker(t)
+	b.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		return refusing(req.(*kmsg.ProduceRequest), kerr.InvalidRecord), nil, true
+	})
+	k := b.emitter(t)
+	if err := <-emit(k, result("a")); !errors.Is(err, kerr.InvalidRecord) {
+		t.Errorf("got %v, want %v", err, kerr.InvalidRecord)
+	}
+	if err := <-emit(k, result("a")); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+	if state := k.State(); state.Refused != 1 || state.Mode != SpoolIdle {
+		t.Errorf("%+v", state)
+	}
+}
+
+// refusing answers every partition of req with err.
+func refusing(req *kmsg.ProduceRequest, err *kerr.Error) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	for _, topic := range req.Topics {
+		answer := kmsg.NewProduceResponseTopic()
+		answer.Topic, answer.TopicID = topic.Topic, topic.TopicID
+		for _, partition := range topic.Partitions {
+			p := kmsg.NewProduceResponseTopicPartition()
+			p.Partition, p.ErrorCode = partition.Partition, err.Code
+			answer.Partitions = append(answer.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, answer)
+	}
+	return resp
+}
+
+func TestManyUnacknowledgedEventsDoNotWaitForTheClock(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	config := b.config(t)
+	config.After = time.Hour
+	k, l := startEmitter(t, config, func(k *SpoolEmitter) { k.maxHeld = 20 }), newLedger()
+	for n := 1; n <= 100; n++ {
+		l.emit(k, "home", n)
+	}
+	untilSafe(t, l, 100)
+	b.line.mend()
+	untilMode(t, k, SpoolIdle)
+	l.check(t, b)
+}
+
+func TestFullSpoolGivesUpWhatFindsNoRoomAndKeepsTheRest(t *testing.T) {
+	b := anyBroker(t)
+	b.line.cut()
+	config := b.config(t)
+	config.MaxBytes = 5000
+	k, l := startEmitter(t, config), newLedger()
+	for n := 1; n <= 10; n++ {
+		l.emit(k, "home", n)
+	}
+	untilMode(t, k, SpoolFilling)
+	for n := 11; n <= 500; n++ {
+		l.emit(k, "home", n)
+	}
+	until(t, "every answer", func() bool { return k.State().Unanswered == 0 })
+	safe, lost := l.counts()
+	if state := k.State(); lost == 0 || safe+lost != 500 || state.Bytes > 5000 || state.Records != safe {
+		t.Errorf("%d safe, %d lost, %+v", safe, lost, state)
+	}
+	for _, err := range l.lost {
+		if !errors.Is(err, ErrSpoolFull) {
+			t.Fatalf("got %v, want %v", err, ErrSpoolFull)
+		}
+	}
+	b.line.mend()
+	untilMode(t, k, SpoolIdle)
+	l.emit(k, "home", 501)
+	untilSafe(t, l, safe+1)
+	l.check(t, b)
+}
+
+func TestDiskThatSaysNoKeepsEventsInMemoryUntilItIsMended(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	var full atomic.Bool
+	full.Store(true)
+	k, l := startEmitter(t, b.config(t), func(k *SpoolEmitter) { k.maxHeld, k.maxQueued = 5, 45 }, failingDisk(func() error {
+		if full.Load() {
+			return syscall.ENOSPC
+		}
+		return nil
+	})), newLedger()
+	for n := 1; n <= 60; n++ {
+		l.emit(k, "home", n)
+	}
+	until(t, "ten lost events", func() bool { _, lost := l.counts(); return lost == 10 })
+	if safe, _ := l.counts(); safe != 0 || !errors.Is(l.lost[0], ErrSpoolFull) {
+		t.Errorf("%d safe, %v", safe, l.lost[0])
+	}
+	full.Store(false)
+	untilSafe(t, l, 50)
+	b.line.mend()
+	untilMode(t, k, SpoolIdle)
+	l.check(t, b)
+}
+
+func TestKafkaThatComesBackIsGivenWhatTheDiskDidNotTake(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	k, l := startEmitter(t, b.config(t), failingDisk(func() error { return syscall.EIO })), newLedger()
+	for n := 1; n <= 2500; n++ {
+		l.emit(k, "home", n)
+	}
+	untilMode(t, k, SpoolFilling)
+	for n := 2501; n <= 5000; n++ {
+		l.emit(k, "home", n)
+	}
+	if safe, lost := l.counts(); safe+lost != 0 {
+		t.Errorf("%d safe, %d lost", safe, lost)
+	}
+	b.line.mend()
+	untilSafe(t, l, 5000)
+	untilMode(t, k, SpoolIdle)
+	l.check(t, b)
+}
+
+func TestStartWithKafkaAwaySendsTheOldEventsFirst(t *testing.T) {
+	b := anyBroker(t)
+	b.line.cut()
+	config, l := b.config(t), newLedger()
+	for life := range 3 {
+		k := startEmitter(t, config)
+		for n := 1; n <= 1500; n++ {
+			l.emit(k, "home", life*1500+n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := k.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		config.Client.Close()
+		config.Client = b.client(t)
+	}
+	b.line.mend()
+	k := startEmitter(t, config)
+	l.emit(k, "home", 4501)
+	untilMode(t, k, SpoolIdle)
+	untilSafe(t, l, 4501)
+	l.check(t, b)
+}
+
+// TestEventsOfAnOlderSchemaAreSentAsTheyAre spools with another schema id than the one that the next life encodes with.
+func TestEventsOfAnOlderSchemaAreSentAsTheyAre(t *testing.T) {
+	b := newBroker(t)
+	b.line.cut()
+	config := b.config(t)
+	config.Encoder = schemas.NewEncoder(schemas.CheckCompleted(schemas.TopicChecks), 3)
+	k := startEmitter(t, config)
+	if err := <-emit(k, numbered("home", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	config.Client.Close()
+	b.line.mend()
+	config.Client, config.Encoder = b.client(t), checksEncoder()
+	k = startEmitter(t, config)
+	if err := <-emit(k, numbered("home", 2)); err != nil {
+		t.Fatal(err)
+	}
+	for i, record := range b.records(t, 2) {
+		if id := record.Value[4]; id != []byte{3, 7}[i] {
+			t.Errorf("record %d has schema id %d", i, id)
+		}
+	}
+}
+
+func TestEventAfterCloseIsNotSafe(t *testing.T) {
+	k := newBroker(t).emitter(t)
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-emit(k, result("home")); !errors.Is(err, ErrEmitterClosed) {
+		t.Errorf("got %v, want %v", err, ErrEmitterClosed)
+	}
+	if err := k.Close(); err != nil {
+		t.Errorf("closing twice: %v", err)
+	}
+}
