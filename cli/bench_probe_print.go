@@ -41,14 +41,13 @@ type probeMeasurement struct {
 	handed int64 // checks that ended while CPU was measured
 }
 
-// perCheck returns m with what follows from the rest.
-func (m probeMeasurement) perCheck() *probeMeasurement {
+// divide works out what follows from the rest.
+func (m *probeMeasurement) divide() {
 	if m.handed > 0 {
 		m.PerSecond = float64(m.handed) / m.Seconds
 		m.CPUPer1000 = 1000 * m.CPU / float64(m.handed)
 		m.SitePer1000 = 1000 * m.SiteCPU / float64(m.handed)
 	}
-	return &m
 }
 
 // probeResult is what was measured, and on what.
@@ -170,6 +169,9 @@ func (s probeStageResult) print(out *printer, several bool) {
 	if several {
 		cpu = fmt.Sprintf("%7.3f %7.3f %7.3f", sorted[0].CPUPer1000, m.CPUPer1000, sorted[len(sorted)-1].CPUPer1000)
 	}
+	if m.CPUPer1000 == 0 { // nothing ended, or only reading was measured
+		cpu = fmt.Sprintf("%*s", len(cpu), "-")
+	}
 	late := "-"
 	if m.LateMost > 0 {
 		late = fmt.Sprintf("%7.1f %7.1f %7.1f", m.LateP50, m.LateP99, m.LateMost)
@@ -183,6 +185,12 @@ func (s probeStageResult) print(out *printer, several bool) {
 	}
 	out.printf("%s", strings.TrimRight(fmt.Sprintf("%-14s  %8d  %6.0f  %s  %8.3f  %24s  %6d  %5d  %4d  %5d  %s", s.Name, m.Checks, m.PerSecond, cpu, m.SitePer1000, late,
 		m.Missed, m.Down, m.ResidentBytes>>20, m.PeakBytes>>20, strings.Join(goals, "; ")), " "))
+}
+
+// seeMemory notes what this process has resident. The kernel's two figures are not of the same moment.
+func (m *probeMeasurement) seeMemory() {
+	m.ResidentBytes = residentBytes()
+	m.PeakBytes = max(peakBytes(), m.ResidentBytes)
 }
 
 // residentBytes is the memory that this process has resident, where Linux tells it, and else the most that it had.

@@ -100,24 +100,24 @@ func (r *probeRun) reach(ctx context.Context) (err error) {
 	return err
 }
 
-// window measures this process and the site from now on, while checks are counted by handed.
-func (r *probeRun) window(ctx context.Context, handed func() int64) (m probeMeasurement, err error) {
+// window measures this process and the site from now on into m, while checks are counted by handed.
+func (r *probeRun) window(ctx context.Context, handed func() int64, m *probeMeasurement) error {
 	siteBefore, err := r.siteCPU(ctx)
 	if err != nil {
-		return m, err
+		return err
 	}
 	stop, err := startProfile(r.order.Profile)
 	if err != nil {
-		return m, err
+		return err
 	}
 	begun, cpu, count := time.Now(), cpuTime(), handed()
 	err = pause(ctx, r.order.Window)
 	m.Seconds, m.CPU, m.handed = time.Since(begun).Seconds(), (cpuTime() - cpu).Seconds(), handed()-count
-	m.ResidentBytes, m.PeakBytes = residentBytes(), peakBytes()
+	m.seeMemory()
 	siteAfter, siteErr := r.siteCPU(ctx)
 	m.SiteCPU = (siteAfter - siteBefore).Seconds()
-	m.Targets = r.stage.targets
-	return m, cmp.Or(err, siteErr, stop())
+	m.divide()
+	return cmp.Or(err, siteErr, stop())
 }
 
 // pause lets time pass; it ends early with ctx's error.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/gen/event"
@@ -24,6 +25,8 @@ const (
 	// probeInFlight is more than the stages need, so that they are bounded by the machine. Two descriptors each fit what most
 	// systems allow.
 	probeInFlight = 4096
+	// probeLook is how often a prober is asked whether it has its targets.
+	probeLook = 10 * time.Millisecond
 	// probeSettle lets checks end whose slots lie in the time that was measured.
 	probeSettle = time.Second
 )
@@ -83,14 +86,14 @@ func (r *probeRun) askOn(ctx context.Context, run func(ctx context.Context, askN
 		})
 	}()
 	err := pause(ctx, probeWarmUp)
-	var m probeMeasurement
+	m := probeMeasurement{Targets: r.stage.targets}
 	if err == nil {
-		m, err = r.window(ctx, answered.Load)
+		err = r.window(ctx, answered.Load, &m)
 	}
 	stop()
 	<-ended
 	m.Checks, m.Down = m.handed, failed.Load()
-	return m.perCheck(), err
+	return &m, err
 }
 
 // probe runs a whole prober: its targets, its checks, its events and their way to Kafka.
@@ -103,11 +106,10 @@ func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer closeEmitter()
-	seen := &witness{to: emitter}
-	worker, err := prober.New(r.config(seen))
+	seen, metrics := &witness{to: emitter}, prometheus.NewRegistry()
+	worker, err := prober.New(r.config(seen, metrics))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeEmitter())
 	}
 	watching, ended := context.WithCancelCause(ctx)
 	defer ended(nil)
@@ -119,18 +121,57 @@ func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
 		ended(cmp.Or(err, errors.New("the prober ended by itself")))
 		finished <- err
 	}()
-	m, err := r.watch(watching, seen)
+	m := new(probeMeasurement)
+	if r.stage.follows() {
+		m.LoadSeconds, err = r.awaitTargets(watching, worker, metrics)
+	}
+	if err == nil && r.stage.kind != kindLoad {
+		err = r.watch(watching, seen, m)
+	}
+	if m.Targets = r.stage.targets; r.stage.kind == kindLoad {
+		m.seeMemory()
+	}
 	stop()
-	return m, errors.Join(err, <-finished)
+	return m, errors.Join(err, <-finished, closeEmitter())
 }
 
-// watch measures a prober that runs.
-func (r *probeRun) watch(ctx context.Context, seen *witness) (*probeMeasurement, error) {
+// awaitTargets returns after how many seconds the prober has all its targets.
+func (r *probeRun) awaitTargets(ctx context.Context, worker *prober.Prober, metrics *prometheus.Registry) (seconds float64, err error) {
+	begun, again := time.Now(), time.NewTicker(probeLook)
+	defer again.Stop()
+	for {
+		if worker.Ready() == nil {
+			has, err := gaugeOf(metrics, "webcheck_prober_targets")
+			if seconds = time.Since(begun).Seconds(); err != nil || has == float64(r.stage.targets) {
+				return seconds, err
+			}
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// gaugeOf returns the value of a gauge without labels.
+func gaugeOf(metrics *prometheus.Registry, name string) (float64, error) {
+	families, err := metrics.Gather()
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue(), err
+		}
+	}
+	return 0, cmp.Or(err, fmt.Errorf("there is no metric %q", name))
+}
+
+// watch measures a prober that runs and has its targets.
+func (r *probeRun) watch(ctx context.Context, seen *witness, m *probeMeasurement) error {
 	if err := pause(ctx, probeWarmUp); err != nil {
-		return nil, err
+		return err
 	}
 	seen.open()
-	m, err := r.window(ctx, seen.handed.Load)
+	err := r.window(ctx, seen.handed.Load, m)
 	seen.close()
 	if err == nil {
 		err = pause(ctx, probeSettle)
@@ -138,7 +179,7 @@ func (r *probeRun) watch(ctx context.Context, seen *witness) (*probeMeasurement,
 	m.Checks, m.Missed, m.Down = seen.checked.Load(), seen.missed.Load(), seen.down.Load()
 	m.Gaps = r.slots(seen) - m.Checks - m.Missed
 	m.LateP50, m.LateP99, m.LateMost = seen.late.share(0.5), seen.late.share(0.99), seen.late.share(1)
-	return m.perCheck(), err
+	return err
 }
 
 // slots is how many slots the targets have in the time that seen counts.
@@ -152,9 +193,19 @@ func (r *probeRun) slots(seen *witness) (count int64) {
 }
 
 // config is that of the command, with bounds that decide nothing.
-func (r *probeRun) config(emit prober.Emitter) prober.Config {
-	c := prober.Config{Location: "bench", Name: "bench", Emit: emit, MaxInFlight: probeInFlight, Logger: r.p.logger}
-	c.Targets = r.targets()
+func (r *probeRun) config(emit prober.Emitter, metrics prometheus.Registerer) prober.Config {
+	c := prober.Config{
+		Location: "bench", Name: "bench", Emit: emit, Metrics: metrics, Logger: r.p.logger,
+		MaxInFlight: probeInFlight, MaxPerHost: probeInFlight,
+	}
+	if r.stage.follows() {
+		c.Follow = &prober.Follow{
+			Kafka: r.s.kafka, Topic: r.order.Targets, Group: r.order.Group,
+			Decoder: schemas.NewDecoderOf[event.TargetDefined](r.s.registry, schemas.TargetDefined(r.order.Targets)),
+		}
+	} else {
+		c.Targets = r.targets()
+	}
 	return c
 }
 
@@ -166,8 +217,8 @@ func (r *probeRun) targets() []prober.Target {
 	return targets
 }
 
-// emitter is what the command hands events to, with a topic of the measurement's own.
-func (r *probeRun) emitter(ctx context.Context) (prober.Emitter, func(), error) {
+// emitter is what the command hands events to, with a topic and a spool of the measurement's own. It is closed after the prober.
+func (r *probeRun) emitter(ctx context.Context) (prober.Emitter, func() error, error) {
 	schema := schemas.CheckCompleted(r.order.Checks)
 	id, err := r.p.schemaID(ctx, r.s, schema)
 	if err != nil {
@@ -177,7 +228,17 @@ func (r *probeRun) emitter(ctx context.Context) (prober.Emitter, func(), error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("preparing a Kafka client: %w", err)
 	}
-	return prober.NewKafkaEmitter(client, r.order.Checks, schemas.NewEncoder(schema, id)), client.Close, nil
+	emitter, err := prober.NewSpoolEmitter(prober.SpoolConfig{
+		Client: client, Topic: r.order.Checks, Encoder: schemas.NewEncoder(schema, id), Dir: r.order.Spool, Logger: r.p.logger,
+	})
+	if err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	return emitter, func() error {
+		defer client.Close()
+		return emitter.Close()
+	}, nil
 }
 
 // define publishes the definitions of the stage's targets.

@@ -35,6 +35,7 @@ type probeOrder struct {
 	Checks, Targets, Group string
 	Endpoints              endpoints
 	Place                  probePlace
+	Spool                  string // directory
 	Profile                string // file; empty: no profile
 }
 
@@ -152,6 +153,7 @@ func (b *probeBench) define(ctx context.Context, stage probeStage) error {
 func (b *probeBench) measure(ctx context.Context, n int, stage probeStage) (m probeMeasurement, err error) {
 	order := b.order(stage)
 	order.Group = fmt.Sprintf("webcheck-%s-%s-%d", b.own, stage.Name, n)
+	order.Spool = filepath.Join(b.p.config.DataDir, fmt.Sprintf("spool-%s-%d", stage.Name, n))
 	b.groups = append(b.groups, order.Group)
 	if b.options.profiles != "" {
 		order.Profile = filepath.Join(b.options.profiles, fmt.Sprintf("%s-%d.pprof", stage.Name, n))
