@@ -32,8 +32,10 @@ type probeMeasurement struct {
 	LateP50  float64 `json:"late_p50_ms"`
 	LateP99  float64 `json:"late_p99_ms"`
 	LateMost float64 `json:"late_most_ms"`
-	// LoadSeconds is from the prober's start until it had all its targets from Kafka.
+	// LoadSeconds is from the prober's start until it had all its targets from Kafka, LoadCPU what that took of all cores. Where a
+	// stage only loads, its other figures of speed and CPU are of definitions and not of checks.
 	LoadSeconds float64 `json:"load_seconds,omitempty"`
+	LoadCPU     float64 `json:"load_cpu_seconds,omitempty"`
 	// ResidentBytes is the process's memory at the end of the time, PeakBytes the most until then.
 	ResidentBytes int64 `json:"resident_bytes"`
 	PeakBytes     int64 `json:"peak_resident_bytes"`
@@ -169,7 +171,7 @@ func (s probeStageResult) print(out *printer, several bool) {
 	if several {
 		cpu = fmt.Sprintf("%7.3f %7.3f %7.3f", sorted[0].CPUPer1000, m.CPUPer1000, sorted[len(sorted)-1].CPUPer1000)
 	}
-	if m.CPUPer1000 == 0 { // nothing ended, or only reading was measured
+	if m.CPUPer1000 == 0 { // nothing ended
 		cpu = fmt.Sprintf("%*s", len(cpu), "-")
 	}
 	late := "-"

@@ -123,33 +123,50 @@ func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
 	}()
 	m := new(probeMeasurement)
 	if r.stage.follows() {
-		m.LoadSeconds, err = r.awaitTargets(watching, worker, metrics)
+		err = r.load(watching, worker, metrics, m)
 	}
 	if err == nil && r.stage.kind != kindLoad {
 		err = r.watch(watching, seen, m)
-	}
-	if m.Targets = r.stage.targets; r.stage.kind == kindLoad {
-		m.seeMemory()
 	}
 	stop()
 	return m, errors.Join(err, <-finished, closeEmitter())
 }
 
-// awaitTargets returns after how many seconds the prober has all its targets.
-func (r *probeRun) awaitTargets(ctx context.Context, worker *prober.Prober, metrics *prometheus.Registry) (seconds float64, err error) {
-	begun, again := time.Now(), time.NewTicker(probeLook)
+// load measures how the prober, which was just started, gets its targets. They are what a stage of that kind does.
+func (r *probeRun) load(ctx context.Context, worker *prober.Prober, metrics *prometheus.Registry, m *probeMeasurement) error {
+	stop := func() error { return nil }
+	var err error
+	if r.stage.kind == kindLoad {
+		if stop, err = startProfile(r.order.Profile); err != nil {
+			return err
+		}
+	}
+	begun, cpu := time.Now(), cpuTime()
+	err = r.awaitTargets(ctx, worker, metrics)
+	m.LoadSeconds, m.LoadCPU = time.Since(begun).Seconds(), (cpuTime() - cpu).Seconds()
+	m.Targets = r.stage.targets
+	if r.stage.kind == kindLoad {
+		m.Seconds, m.CPU, m.handed = m.LoadSeconds, m.LoadCPU, int64(m.Targets)
+		m.divide()
+		m.seeMemory()
+	}
+	return cmp.Or(err, stop())
+}
+
+// awaitTargets returns when the prober has all its targets.
+func (r *probeRun) awaitTargets(ctx context.Context, worker *prober.Prober, metrics *prometheus.Registry) error {
+	again := time.NewTicker(probeLook)
 	defer again.Stop()
 	for {
 		if worker.Ready() == nil {
-			has, err := gaugeOf(metrics, "webcheck_prober_targets")
-			if seconds = time.Since(begun).Seconds(); err != nil || has == float64(r.stage.targets) {
-				return seconds, err
+			if has, err := gaugeOf(metrics, "webcheck_prober_targets"); err != nil || has == float64(r.stage.targets) {
+				return err
 			}
 		}
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -176,6 +193,7 @@ func (r *probeRun) watch(ctx context.Context, seen *witness, m *probeMeasurement
 	if err == nil {
 		err = pause(ctx, probeSettle)
 	}
+	m.Targets = r.stage.targets
 	m.Checks, m.Missed, m.Down = seen.checked.Load(), seen.missed.Load(), seen.down.Load()
 	m.Gaps = r.slots(seen) - m.Checks - m.Missed
 	m.LateP50, m.LateP99, m.LateMost = seen.late.share(0.5), seen.late.share(0.99), seen.late.share(1)
