@@ -86,7 +86,15 @@ type PostgresConfig struct{ URL Secret }
 type ProberConfig struct {
 	Location, Name  string
 	MaxInFlight     int
+	MaxPerHost      int
+	CatchUp         time.Duration
+	SessionTimeout  time.Duration
 	ShutdownTimeout time.Duration
+	// DenyPrivate and Allow say which addresses checks may connect to.
+	DenyPrivate bool
+	Allow       []string
+	// Secrets are patterns of the references that targets may use.
+	Secrets []string
 }
 
 // ProcessorConfig is what the processor is told.
@@ -264,6 +272,7 @@ func (c *Config) check() []Fault {
 		fault("kafka.topics.replication", "%d copies are not possible; give 1 or more, or -1 for the brokers' default", n)
 	}
 	c.checkPositive(fault)
+	c.checkProber(fault)
 	for _, wrong := range prober.NewTarget(c.Prober.Location, "http://localhost/").Validate() { // a location is a slug like an id
 		fault("prober.location", "%s", wrong.Message)
 	}

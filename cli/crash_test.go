@@ -41,6 +41,7 @@ func TestAProcessorKilledAtRandomMomentsWritesEachEventOnce(t *testing.T) {
 	c := newCrash(ctx, t)
 	c.run("topics", "create")
 	c.run("db", "migrate")
+	c.run("targets", "apply")
 	probe := c.start("probe")
 	for kills := 0; kills < crashKills || c.count("SELECT count(*) FROM checks") < crashEvents; kills++ {
 		process := c.start("process", "--processor-name", "only")

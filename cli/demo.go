@@ -15,6 +15,8 @@ const (
 	slowDemoAnswer = 800 * time.Millisecond
 	// demoInterval shows something soon and still leaves lines readable.
 	demoInterval = 2 * time.Second
+	// demoLabel marks the demo sites, whose ports do not outlive their run.
+	demoLabel = "demo"
 )
 
 // demoSite is one of the local sites that "webcheck up" starts when it is given nothing to watch.

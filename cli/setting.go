@@ -129,8 +129,20 @@ func proberSettings() []Setting {
 			field: func(c *Config) any { return &c.Prober.Name }, Example: "prober-1"},
 		{Path: "prober.max_in_flight", Help: "checks that run at the same time at most", Default: strconv.Itoa(prober.DefaultMaxInFlight),
 			field: func(c *Config) any { return &c.Prober.MaxInFlight }},
+		{Path: "prober.max_per_host", Help: "those of them that may be of one host and port", Default: strconv.Itoa(prober.DefaultMaxPerHost),
+			field: func(c *Config) any { return &c.Prober.MaxPerHost }},
+		{Path: "prober.catch_up", Help: "how old a slot may be that is written as missed because no prober ran", Default: formatDuration(prober.DefaultCatchUp),
+			field: func(c *Config) any { return &c.Prober.CatchUp }},
+		{Path: "prober.session_timeout", Help: "after how long without a sign of life others take a prober's targets over", Default: formatDuration(prober.DefaultSessionTimeout),
+			field: func(c *Config) any { return &c.Prober.SessionTimeout }},
 		{Path: "prober.shutdown_timeout", Help: "time for checks in hand and unwritten events when stopping", Default: formatDuration(prober.DefaultShutdownTimeout),
 			field: func(c *Config) any { return &c.Prober.ShutdownTimeout }},
+		{Path: "prober.deny_private", Help: "refuse to connect to addresses that are not on the public internet", Default: "false",
+			field: func(c *Config) any { return &c.Prober.DenyPrivate }},
+		{Path: "prober.allow", Help: "addresses and ranges that are not refused, those of clouds' metadata services included", DefaultHelp: "none", Example: "[10.1.0.0/16, 192.168.1.7]",
+			field: func(c *Config) any { return &c.Prober.Allow }},
+		{Path: "prober.secrets", Help: "references that targets may use, a star for anything but a slash", Default: defaultSecrets,
+			field: func(c *Config) any { return &c.Prober.Secrets }},
 	}
 }
 

@@ -20,7 +20,7 @@ func (p *program) upCommand() *urfave.Command {
 		Usage:     "run everything in one process: embedded services, processor and prober",
 		ArgsUsage: "[URL…]",
 		Description: "Starts a Kafka broker, a schema registry and PostgreSQL in the data directory, each unless a real one is configured, and " +
-			"watches the URLs given, else the targets of webcheck.yaml, else three demo sites on this machine. Ends with Ctrl-C. " +
+			"watches the URLs given, else the targets of webcheck.yaml, beside those that Kafka has from before; where there are none at all, three demo sites on this machine. Ends with Ctrl-C. " +
 			"Writes only warnings to the log unless a level is given.\n\n" +
 			"Examples:\n  webcheck up\n  webcheck up https://example.com https://example.org/login --interval 30s\n  webcheck up --config webcheck.yaml --postgres-url env:DATABASE_URL",
 		Flags: flags([]urfave.Flag{
@@ -80,11 +80,10 @@ func (p *program) up(c *urfave.Context) error {
 		return err
 	}
 	defer metrics.close()
-	targets, stopSites, err := p.upTargets(c.Context, c.Args().Slice(), options)
+	targets, err := p.upTargets(c.Args().Slice(), options)
 	if err != nil {
 		return err
 	}
-	defer stopSites()
 	embedded, err := p.startEmbedded(c.Context)
 	if err != nil {
 		return err
@@ -106,42 +105,29 @@ func (p *program) upOn(ctx context.Context, embedded *embeddedServices, metrics 
 	if err := p.prepare(ctx, s); err != nil {
 		return err
 	}
+	targets, stopSites, err := p.publishUpTargets(ctx, s, targets, options)
+	if err != nil {
+		return err
+	}
+	defer stopSites()
 	run := newUpRun(p, s, metrics, targets, options)
 	run.connectWith, run.databaseGone = embedded.psql(), embedded.postgresDone
 	return run.run(ctx)
 }
 
-// upTargets decides what is watched. The second result stops what was started for it.
-func (p *program) upTargets(ctx context.Context, urls []string, options upOptions) ([]prober.Target, func(), error) {
-	nothing := func() {}
+// upTargets are the targets that were given, by URLs or in the file; none where none were.
+func (p *program) upTargets(urls []string, options upOptions) ([]prober.Target, error) {
 	if len(urls) > 0 {
 		interval := options.interval
 		if interval == 0 {
 			interval = upInterval
 		}
-		targets, err := targetsFromURLs(urls, interval)
-		return targets, nothing, err
+		return targetsFromURLs(urls, interval)
 	}
 	if options.interval != 0 && len(p.config.Targets) > 0 {
-		return nil, nil, usageError{errors.New("--interval is for URLs on the command line; the targets of the file have their own")}
+		return nil, usageError{errors.New("--interval is for URLs on the command line; the targets of the file have their own")}
 	}
-	if len(p.config.Targets) > 0 {
-		return p.config.Targets, nothing, nil
-	}
-	sites, stop, err := startDemoSites()
-	if err != nil {
-		return nil, nil, err
-	}
-	interval := options.interval
-	if interval == 0 {
-		interval = demoInterval
-	}
-	p.notice("nothing to watch was given, so here are three demo sites on this machine: one good, one slow, one flapping")
-	var targets []prober.Target
-	for _, site := range sites {
-		targets = append(targets, newTarget(site.id, site.url, interval))
-	}
-	return targets, stop, nil
+	return p.config.Targets, nil
 }
 
 // notice tells a person how a long command goes on. It is no result, so it goes where logs go.

@@ -49,6 +49,7 @@ type upRun struct {
 	out      *printer
 	outcomes map[string]int
 	checks   int
+	passed   int   // slots that nothing ran for
 	records  int   // that the processor took from the log
 	rows     int64 // that it wrote
 	dead     int   // records that it could not apply
@@ -76,7 +77,6 @@ func (r *upRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.metrics.working(r.p.secrets, worker.Ready)
 	processing, stopProcessor := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopProcessor()
 	processed := make(chan error, 1)
@@ -86,7 +86,7 @@ func (r *upRun) run(ctx context.Context) error {
 		processed <- err
 	}()
 	unwatch := r.watchDatabase(stopProber)
-	err = r.p.probe(probing, r.s, r.metrics, prober.Config{Targets: r.targets, OnCheck: r.onCheck, CheckAtStart: true})
+	err = r.p.probe(probing, r.s, r.metrics, prober.Config{OnCheck: r.onCheck, CheckAtStart: true}, worker.Ready)
 	if unwatch() {
 		err = errors.Join(errEmbeddedPostgresGone, err)
 	} else if err == nil {
@@ -119,6 +119,10 @@ func (r *upRun) watchDatabase(stop func()) (unwatch func() bool) {
 func (r *upRun) onCheck(e *event.CheckCompleted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Failure != nil && (*e.Failure == event.FailureNotRunning || *e.Failure == event.FailureHandOver) {
+		r.passed++ // of the time before this run, and not to be printed line by line
+		return
+	}
 	r.checks++
 	r.outcomes[e.Outcome]++
 	r.out.check(e.StartedAt.Local(), e.TargetID, e)
@@ -218,6 +222,9 @@ func (r *upRun) sayTally() {
 	}
 	if r.dead > 0 {
 		text += fmt.Sprintf(", %s", count(r.dead, "dead letter"))
+	}
+	if r.passed > 0 {
+		text += fmt.Sprintf("; missed while nothing ran: %s", count(r.passed, "slot"))
 	}
 	r.p.notice("%s", text)
 }

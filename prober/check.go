@@ -15,21 +15,49 @@ func Check(ctx context.Context, t Target) *event.CheckCompleted {
 	return newChecker().check(ctx, &t, t.Version())
 }
 
-// check runs one attempt: build, do and judge of every hop lie in http.go and judge.go.
+// check runs the attempts of a slot, of which the last one counts: build and do of every hop lie in http.go and its
+// neighbours, and judge.go says what came of it.
 func (c *checker) check(ctx context.Context, t *Target, version string) *event.CheckCompleted {
 	attempt, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	o := c.do(attempt, t)
-	v := judge(ctx, attempt, t, o)
+	var o *observation
+	var v verdict
+	var began time.Time
+	attempts := int32(0)
+	for {
+		o = c.do(attempt, t)
+		v = judge(ctx, attempt, t, o)
+		if attempts++; attempts == 1 {
+			began = o.started
+		}
+		if v.outcome != event.OutcomeDown || attempts > int32(t.Retries) || !waitFor(attempt, t.RetryGap) {
+			break
+		}
+	}
 	if v.outcome == event.OutcomeMissed {
-		return missed(t, version, o.started, v.failure, v.text)
+		return missed(t, version, began, v.failure, v.text)
 	}
 	e := &event.CheckCompleted{
-		TargetID: t.ID, StartedAt: atMicros(o.started), Outcome: v.outcome, Attempts: 1, DefinitionVersion: version,
+		TargetID: t.ID, StartedAt: atMicros(began), Outcome: v.outcome, Attempts: attempts, DefinitionVersion: version,
 	}
 	o.describe(e)
 	v.describe(e)
 	return e
+}
+
+// waitFor waits for d, and reports whether another attempt can follow before ctx ends.
+func waitFor(ctx context.Context, d time.Duration) bool {
+	if deadline, has := ctx.Deadline(); ctx.Err() != nil || has && time.Until(deadline) <= d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // missed is the event of a slot in which nothing was measured, noticed at that moment.

@@ -24,9 +24,8 @@ const (
 	// DefaultCatchUp is how old slots may be that a prober writes as missed because no prober ran: long enough for a night's
 	// maintenance to be seen in full, and not a flood from a laptop that slept for a week.
 	DefaultCatchUp = 6 * time.Hour
-	// hostShare is the part of MaxInFlight that one host may have unless told otherwise: a host that hangs must not stop the
-	// checks of all others.
-	hostShare = 4
+	// DefaultMaxPerHost is a quarter of DefaultMaxInFlight: a host that hangs must not stop the checks of all others.
+	DefaultMaxPerHost = 64
 )
 
 // Config is what a prober needs. [New] reports all its faults at once.
@@ -52,11 +51,16 @@ type Config struct {
 	// MaxInFlight bounds the checks that run at once; 0 means DefaultMaxInFlight. A slot that is due beyond it waits for a tenth of
 	// its interval and at most a second, and is then written as missed, overload.
 	MaxInFlight int
-	// MaxPerHost bounds those of them that are of one host and port, in the same way; 0 means a quarter of MaxInFlight.
+	// MaxPerHost bounds those of them that are of one host and port, in the same way; 0 means DefaultMaxPerHost.
 	MaxPerHost int
 	// CatchUp is how old a slot may be that is written as missed afterwards; 0 means DefaultCatchUp. Older ones have no event, and
 	// their number is in the log.
 	CatchUp time.Duration
+	// Addresses says which addresses checks may connect to; the zero value refuses those of clouds' metadata services.
+	Addresses Addresses
+	// Secrets returns what a reference in a target points to, or an error that names the reference and does not hold the secret. It says which references
+	// whoever defines targets may use; nil resolves none. It is called for each attempt, from several goroutines.
+	Secrets func(reference string) (string, error)
 	// ShutdownTimeout is how long Run may go on after its context ended; 0 means DefaultShutdownTimeout. Running checks may use
 	// three quarters of it, and writing what is left.
 	ShutdownTimeout time.Duration
@@ -104,7 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.MaxInFlight = DefaultMaxInFlight
 	}
 	if c.MaxPerHost == 0 {
-		c.MaxPerHost = (c.MaxInFlight + hostShare - 1) / hostShare
+		c.MaxPerHost = DefaultMaxPerHost
 	}
 	if c.CatchUp == 0 {
 		c.CatchUp = DefaultCatchUp

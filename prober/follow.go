@@ -298,7 +298,9 @@ func (f *follower) finishLoading(partition int32) {
 	f.mu.Lock()
 	l := f.loading[partition]
 	delete(f.loading, partition)
+	last := len(f.loading) == 0
 	f.mu.Unlock()
+	targets := 0
 	f.prober.do(func() {
 		s := f.prober.shares[partition]
 		if s == nil {
@@ -306,12 +308,16 @@ func (f *follower) finishLoading(partition int32) {
 			f.prober.shares[partition] = s
 		}
 		f.prober.takeOver(s, slices.Collect(maps.Values(l.definitions)), l.until)
+		targets = f.prober.targets()
 	})
 	select {
 	case f.loaded <- struct{}{}:
 	default:
 	}
-	f.logger.Info("partition loaded", "topic", f.Topic, "partition", partition, "targets", len(l.definitions))
+	f.logger.Debug("partition loaded", "topic", f.Topic, "partition", partition, "targets", len(l.definitions))
+	if last {
+		f.logger.Info("targets loaded", "topic", f.Topic, "targets", targets)
+	}
 }
 
 // say logs what keeps the definitions from being read, once, and once that they are again.

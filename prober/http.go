@@ -2,19 +2,13 @@ package prober
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
-	"time"
-
-	"webcheck/gen/event"
+	"strings"
 )
 
 // Bounds of what a check takes from a target.
@@ -22,55 +16,18 @@ const (
 	// MaxBodyBytes is read of a body at most, after decompression: any page that people read fits, and a few hundred
 	// checks at once do not fill the memory. The check ends there, without waiting for the rest.
 	MaxBodyBytes = 1 << 20
-	// MaxHeaderBytes is read of a response's header at most; browsers and proxies stop at a quarter of it.
+	// MaxHeaderBytes is read of a response's header at most, those of the answers on the way to it included; browsers and
+	// proxies stop at a quarter of it.
 	MaxHeaderBytes = 256 << 10
 )
 
-// checker runs checks. It keeps no connection from one to the next and may be used from several goroutines.
-type checker struct {
-	transport *http.Transport
-	userAgent string
-}
-
-func newChecker() *checker { return newCheckerTrusting(nil) }
-
-// newCheckerTrusting returns a checker that believes certificates of these authorities; nil means the system's.
-func newCheckerTrusting(roots *x509.CertPool) *checker {
-	return &checker{
-		transport: &http.Transport{
-			// Proxy stays nil: the environment's proxies would be measured instead of the target.
-			DialContext:            (&net.Dialer{KeepAlive: -1}).DialContext,
-			DisableKeepAlives:      true,
-			ForceAttemptHTTP2:      true,
-			MaxResponseHeaderBytes: MaxHeaderBytes,
-			TLSClientConfig:        &tls.Config{RootCAs: roots},
-		},
-		userAgent: userAgent(),
-	}
-}
-
-// userAgent tells a site's owner who asks: webcheck/ and the version of the build.
-func userAgent() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return "webcheck/" + info.Main.Version
-	}
-	return "webcheck/devel"
-}
-
-// observation is what one attempt saw, without an opinion.
-type observation struct {
-	started time.Time
-	ended   time.Time
-	hops    []*hop
-	// Of the last response, when there was one.
-	status  int
-	version string
-	// Of its body, as far as it was read.
-	hasBody   bool
-	bodyBytes int
-	truncated bool
-	body      []byte // kept only for a target with a regex
-	err       error
+// request is what a hop asks for.
+type request struct {
+	method string
+	url    *url.URL
+	body   string
+	// left is whether a redirect has left the target's host. What is only for that host stays behind, also on the way back.
+	left bool
 }
 
 // redirectError is a redirect that is not followed. Its text names no address: that may hold secrets.
@@ -78,23 +35,13 @@ type redirectError struct{ text string }
 
 func (e *redirectError) Error() string { return e.text }
 
-// do asks for the target's URL and follows its redirects until ctx ends.
-func (c *checker) do(ctx context.Context, t *Target) *observation {
-	o := &observation{started: time.Now()}
-	o.err = c.ask(ctx, t, o)
-	o.ended = time.Now()
-	return o
-}
-
-func (c *checker) ask(ctx context.Context, t *Target, o *observation) error {
-	next, err := t.parsedURL()
-	if err != nil {
-		return err
-	}
+// askHTTP asks for the target's URL and follows its redirects until ctx ends.
+func (c *checker) askHTTP(ctx context.Context, t *Target, u *url.URL, o *observation) error {
+	next := &request{method: t.Method, url: u, body: t.Body}
 	for next != nil {
-		h := new(hop)
-		o.hops = append(o.hops, h)
-		if next, err = c.hop(h.trace(ctx), t, next, o); err != nil {
+		h := o.hop()
+		var err error
+		if next, err = c.hop(ctx, t, h, next, o); err != nil {
 			return err
 		}
 		h.finish()
@@ -102,36 +49,72 @@ func (c *checker) ask(ctx context.Context, t *Target, o *observation) error {
 	return nil
 }
 
-// hop asks for one URL. It returns where to go from there; nil when the response was the final one and is read.
-func (c *checker) hop(ctx context.Context, t *Target, u *url.URL, o *observation) (*url.URL, error) {
+// hop asks for one URL. It returns what to ask for then; nil when the response was the final one and is read.
+func (c *checker) hop(ctx context.Context, t *Target, h *hop, r *request, o *observation) (*request, error) {
 	o.status, o.version = 0, ""
-	resp, err := c.transport.RoundTrip(c.build(ctx, u))
+	resp, release, err := c.roundTrip(ctx, t, h, c.build(t, r, o.credentials))
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer release()
 	o.status, o.version = resp.StatusCode, httpVersions[[2]int{resp.ProtoMajor, resp.ProtoMinor}]
-	next, err := follow(resp, t.MaxRedirects, len(o.hops)-1)
+	if t.HTTPVersion == HTTP2 && o.version != HTTP2 {
+		return nil, errors.New("the target speaks HTTP/" + o.version + " and not HTTP/2")
+	}
+	next, err := follow(resp, r, t.MaxRedirects, len(o.hops)-1)
 	if next != nil || err != nil {
 		return next, err
 	}
-	return nil, o.read(resp.Body, t.BodyMatches != nil)
+	if len(t.HeaderMatches) > 0 {
+		o.header = resp.Header
+	}
+	return nil, c.readBody(resp, t, o)
 }
 
 // httpVersions are those that an event can name.
 var httpVersions = map[[2]int]string{{1, 0}: "1.0", {1, 1}: "1.1", {2, 0}: "2"}
 
-// build makes the request. The transport asks for gzip, and decompresses, by itself.
-func (c *checker) build(ctx context.Context, u *url.URL) *http.Request {
+// foreignHeaders are those of a target that another host does not get: what signs in, and what only its host understands.
+var foreignHeaders = []string{"Cookie", "Cookie2", "Host"}
+
+// build makes the request of a hop.
+func (c *checker) build(t *Target, r *request, credentials http.Header) *http.Request {
 	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"User-Agent": {c.userAgent}, "Accept": {"*/*"}},
+		Method: r.method, URL: r.url, Host: r.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		Header: http.Header{"User-Agent": c.userAgent, "Accept": anyType},
 	}
-	return req.WithContext(ctx)
+	if r.method != http.MethodHead {
+		req.Header["Accept-Encoding"] = gzipOnly
+	}
+	for name, value := range t.Headers {
+		name = http.CanonicalHeaderKey(name)
+		switch {
+		case r.left && slices.Contains(foreignHeaders, name):
+		case name == "Host":
+			req.Host = value
+		default:
+			req.Header[name] = []string{value}
+		}
+	}
+	if !r.left {
+		for name, values := range credentials {
+			req.Header[name] = values
+		}
+	}
+	if r.body != "" {
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(r.body)), int64(len(r.body))
+	}
+	return req
 }
 
-// follow returns where a response redirects to; nil when it is final. One without Location is final, as for browsers.
-func follow(resp *http.Response, most, followed int) (*url.URL, error) {
+// These headers are the same in every request, and nobody changes them.
+var (
+	anyType  = []string{"*/*"}
+	gzipOnly = []string{"gzip"}
+)
+
+// follow returns what a response redirects to; nil when it is final. One without Location is final, as for browsers.
+func follow(resp *http.Response, r *request, most, followed int) (*request, error) {
 	redirects := []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
 	if most == 0 || !slices.Contains(redirects, resp.StatusCode) || resp.Header.Get("Location") == "" {
 		return nil, nil
@@ -139,7 +122,7 @@ func follow(resp *http.Response, most, followed int) (*url.URL, error) {
 	if followed >= most {
 		return nil, &redirectError{fmt.Sprintf("redirected more than %d times", most)}
 	}
-	next, err := resp.Location()
+	next, err := r.url.Parse(resp.Header.Get("Location"))
 	switch {
 	case err != nil:
 		return nil, &redirectError{"redirected to something that is no URL"}
@@ -148,43 +131,46 @@ func follow(resp *http.Response, most, followed int) (*url.URL, error) {
 	case next.Hostname() == "":
 		return nil, &redirectError{"redirected to a URL without a host"}
 	}
-	return next, nil
+	return r.redirected(resp.StatusCode, next), nil
 }
 
-// read reads the body up to its bound.
-func (o *observation) read(body io.Reader, keep bool) error {
+// redirected is the request that follows r, by RFC 9110, 15.4: 307 and 308 repeat it, the others ask with GET for what came
+// of it, as clients always did. Another host gets neither body nor credentials, nor does the same one without TLS.
+func (r *request) redirected(status int, next *url.URL) *request {
+	to := &request{method: r.method, url: next, body: r.body, left: r.left || !sameHost(r.url, next)}
+	if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
+		to.body = ""
+		if r.method != http.MethodHead {
+			to.method = http.MethodGet
+		}
+	}
+	if to.left {
+		to.body = ""
+	}
+	next.User = nil // a target must not make the check sign in
+	return to
+}
+
+// sameHost reports whether next is served by the host that from names, at the same port or as https instead of http.
+func sameHost(from, next *url.URL) bool {
+	if !strings.EqualFold(from.Hostname(), next.Hostname()) {
+		return false
+	}
+	upgrade := portOf(from) == "80" && portOf(next) == "443" && next.Scheme == "https"
+	return from.Scheme == next.Scheme && portOf(from) == portOf(next) || upgrade
+}
+
+// readBody reads the body of the final response up to its bound.
+func (c *checker) readBody(resp *http.Response, t *Target, o *observation) error {
 	o.hasBody = true
-	body = io.LimitReader(body, MaxBodyBytes+1)
-	var n int64
-	var err error
-	if keep {
-		o.body, err = io.ReadAll(body)
-		n = int64(len(o.body))
-		o.body = o.body[:min(n, MaxBodyBytes)]
-	} else {
-		n, err = io.Copy(io.Discard, body)
+	keep := t.BodyMatches != nil || t.BodyNotMatches != nil
+	if resp.ContentLength == 0 || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") || resp.Request.Method == http.MethodHead {
+		return o.read(resp.Body, keep)
 	}
-	o.truncated = n > MaxBodyBytes
-	o.bodyBytes = int(min(n, MaxBodyBytes))
-	if errors.Is(err, io.EOF) { // a body that ends too early, in a word that says so
-		err = io.ErrUnexpectedEOF
+	unzip := c.unzip()
+	defer c.unzippers.Put(unzip)
+	if err := unzip.Reset(resp.Body); err != nil {
+		return noEarlyEnd(err)
 	}
-	return err
-}
-
-// describe writes what was seen into e.
-func (o *observation) describe(e *event.CheckCompleted) {
-	o.describeHops(e)
-	e.TotalUs = micros(o.ended.Sub(o.started))
-	if o.status != 0 {
-		status := int32(o.status)
-		e.StatusCode = &status
-	}
-	if o.version != "" {
-		e.HTTPVersion = &o.version
-	}
-	if o.hasBody {
-		n := int32(o.bodyBytes)
-		e.BodyBytes, e.BodyTruncated = &n, &o.truncated
-	}
+	return o.read(unzip, keep)
 }

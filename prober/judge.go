@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -39,53 +38,32 @@ func ownFault(failure event.Failure, text string) verdict {
 // judge holds an observation against the target's expectations. Own is the caller's context, attempt the one with the
 // target's timeout.
 func judge(own, attempt context.Context, t *Target, o *observation) verdict {
-	v := judgeResponse(t, o)
+	var v verdict
 	if o.err != nil {
 		v = judgeError(own, attempt, t, o)
+	} else {
+		v = judgeResponse(t, o)
 	}
-	if v.outcome == event.OutcomeMissed {
-		return v
+	hidden := o.secrets
+	if u, err := t.parsedURL(); err == nil && u.RawQuery != "" {
+		hidden = append(hidden, u.RawQuery)
 	}
-	query := ""
-	if u, err := t.parsedURL(); err == nil {
-		query = u.RawQuery
-	}
-	v.text = clean(withoutQuery(v.text, query), maxFailureTextBytes)
-	v.value = clean(withoutQuery(v.value, query), maxAssertionValueBytes)
-	return v
-}
-
-// judgeResponse looks at a response that is there and read to its end.
-func judgeResponse(t *Target, o *observation) verdict {
-	v := verdict{outcome: event.OutcomeUp}
-	if t.BodyMatches != nil && o.err == nil {
-		matched := t.BodyMatches.Match(o.body)
-		v.matched = &matched
-	}
-	switch {
-	case !t.expects(o.status):
-		v.outcome, v.failure = event.OutcomeDown, event.FailureStatus
-		v.assertion, v.value = "expect_status: "+t.statusText(), fmt.Sprint(o.status)
-		v.text = strings.TrimSpace(fmt.Sprintf("expected status %s, got %d %s", t.statusText(), o.status, http.StatusText(o.status)))
-	case v.matched != nil && !*v.matched:
-		v.outcome, v.failure = event.OutcomeDown, event.FailureBody
-		v.assertion, v.value = "body_matches: "+t.BodyMatches.String(), string(o.body[:min(len(o.body), maxAssertionValueBytes+1)])
-		v.text = fmt.Sprintf("expected a body that matches %q, got %d bytes that do not", t.BodyMatches, len(o.body))
-		if o.truncated {
-			v.text += " (the body is longer and was read no further)"
-		}
-	}
+	v.text = clean(without(v.text, hidden), maxFailureTextBytes)
+	v.value = clean(without(v.value, hidden), maxAssertionValueBytes)
 	return v
 }
 
 // judgeError finds out whose fault an error is, ours first.
 func judgeError(own, attempt context.Context, t *Target, o *observation) verdict {
 	var redirect *redirectError
+	var refused *refusedError
 	switch {
 	case own.Err() != nil:
 		return ownFault(event.FailureShutdown, "the prober stopped before the check was done")
 	case stalled(t, o):
 		return ownFault(event.FailureOwnFault, fmt.Sprintf("the prober was stalled: a check with a timeout of %v took %v", t.Timeout, o.ended.Sub(o.started).Round(time.Millisecond)))
+	case errors.As(o.err, &refused):
+		return down(event.FailureRefusedAddress, refused.text)
 	case isOwnFault(o.err):
 		return ownFault(event.FailureOwnFault, "the prober's machine is out of something: "+errorText(o.err))
 	case len(o.hops) == 0:

@@ -1,6 +1,7 @@
 package prober
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,15 +13,17 @@ type kind struct {
 	fields []string
 	// problem is what is wrong with a URL that is one and has the scheme, as the rest of a sentence; empty when nothing is.
 	problem func(*url.URL) string
+	// ask asks the target whose URL is u, and fills o.
+	ask func(c *checker, ctx context.Context, t *Target, u *url.URL, o *observation) error
 }
 
 // kinds are all there are, by scheme.
 var kinds = map[string]*kind{
-	"http":  {fields: requestFields, problem: func(*url.URL) string { return "" }},
-	"https": {fields: slices.Concat(requestFields, certificateFields), problem: func(*url.URL) string { return "" }},
-	"tcp":   {fields: []string{"body", "body_matches", "body_not_matches"}, problem: notHostAndPort},
-	"tls":   {fields: certificateFields, problem: notHostAndPort},
-	"dns":   {fields: []string{"body_matches", "body_not_matches"}, problem: notQuestion},
+	"http":  {fields: requestFields, problem: func(*url.URL) string { return "" }, ask: (*checker).askHTTP},
+	"https": {fields: slices.Concat(requestFields, certificateFields), problem: func(*url.URL) string { return "" }, ask: (*checker).askHTTP},
+	"tcp":   {fields: []string{"body", "body_matches", "body_not_matches"}, problem: notHostAndPort, ask: (*checker).askTCP},
+	"tls":   {fields: certificateFields, problem: notHostAndPort, ask: (*checker).askTLS},
+	"dns":   {fields: []string{"body_matches", "body_not_matches"}, problem: notQuestion, ask: (*checker).askDNS},
 }
 
 var (
@@ -38,18 +41,21 @@ func notHostAndPort(u *url.URL) string {
 	return ""
 }
 
-// dnsTypes are the types of records that can be asked for.
-var dnsTypes = []string{"A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT", "CAA"}
-
+// notQuestion takes names that are not longer than DNS lets them be (RFC 1035, 2.3.4).
 func notQuestion(u *url.URL) string {
 	name, kind := question(u)
 	switch {
-	case name == "" || strings.Contains(name, "/") || len(name) > 255:
+	case !isName(asciiHost(name)):
 		return "must name what to resolve, as in dns:///example.com?type=AAAA or dns://9.9.9.9/example.com"
-	case !slices.Contains(dnsTypes, kind) || u.RawQuery != "" && u.RawQuery != "type="+u.Query().Get("type") || u.Fragment != "":
-		return "may only have ?type= behind the name, with one of " + strings.Join(dnsTypes, ", ")
+	case dnsTypes[kind] == 0 || u.RawQuery != "" && u.RawQuery != "type="+u.Query().Get("type") || u.Fragment != "":
+		return "may only have ?type= behind the name, with one of " + strings.Join(sortedKeys(dnsTypes), ", ")
 	}
 	return ""
+}
+
+func isName(name string) bool {
+	isBad := func(label string) bool { return label == "" || len(label) > 63 || strings.ContainsAny(label, "/ ") }
+	return len(name) <= 253 && !slices.ContainsFunc(strings.Split(name, "."), isBad)
 }
 
 // question returns the name that a dns URL asks for, without a dot at its end, and the type of the records.

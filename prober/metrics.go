@@ -112,14 +112,11 @@ func (m *metrics) answered(err error) {
 
 // turn shows what the scheduler has.
 func (m *metrics) turn(p *Prober) {
-	targets, partitions := 0, 0
-	for partition, s := range p.shares {
-		targets += len(s.targets)
-		if partition != fixed {
-			partitions++
-		}
+	partitions := len(p.shares)
+	if p.shares[fixed] != nil {
+		partitions--
 	}
-	m.targets.Set(float64(targets))
+	m.targets.Set(float64(p.targets()))
 	m.inFlight.Set(float64(p.checks.running))
 	m.waiting.Set(float64(p.waiting))
 	m.owed.Set(float64(len(p.debts)))

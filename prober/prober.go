@@ -59,7 +59,7 @@ func New(c Config) (*Prober, error) {
 		return nil, err
 	}
 	p := &Prober{
-		config: c, check: newChecker().check, now: time.Now, shares: make(map[int32]*share), hosts: make(map[string]*bound),
+		config: c, check: newCheckerOf(c).check, now: time.Now, shares: make(map[int32]*share), hosts: make(map[string]*bound),
 		checks: bound{most: c.MaxInFlight}, changes: make(chan func()), ended: make(chan struct{}), reap: make(chan struct{}, 1),
 	}
 	if p.metrics, err = newMetrics(c.Metrics, p.books.waiting); err != nil {

@@ -27,6 +27,14 @@ func newShare(partition int32) *share {
 	return &share{partition: partition, targets: make(map[string]*planned)}
 }
 
+// targets is the number of targets of all shares.
+func (p *Prober) targets() (n int) {
+	for _, s := range p.shares {
+		n += len(s.targets)
+	}
+	return n
+}
+
 // defined is a target as the topic of definitions has it.
 type defined struct {
 	target  *Target

@@ -124,7 +124,7 @@ func hasFormat(tx *bbolt.Tx) error {
 
 // verify reads every page and every event of the file and counts.
 func (s *spool) verify() error {
-	return s.guarded(&bbolt.Options{ReadOnly: true}, func(db *bbolt.DB) error {
+	err := s.guarded(&bbolt.Options{ReadOnly: true}, func(db *bbolt.DB) error {
 		defer func() { _ = db.Close() }()
 		return db.View(func(tx *bbolt.Tx) error {
 			if info, err := os.Stat(s.path()); err == nil && info.Size() < tx.Size() {
@@ -141,6 +141,13 @@ func (s *spool) verify() error {
 			return s.count(tx.Bucket(spoolEvents))
 		})
 	})
+	var path *fs.PathError
+	var number syscall.Errno
+	var known *SpoolError
+	if err == nil || errors.Is(err, errDamaged) || errors.Is(err, bolterrors.ErrTimeout) || errors.As(err, &path) || errors.As(err, &number) || errors.As(err, &known) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err) // whatever bbolt has to say about the contents
 }
 
 // count reads every event.
@@ -166,7 +173,7 @@ func (s *spool) count(events *bbolt.Bucket) error {
 	return err
 }
 
-// guarded opens the file and does something with it; what bbolt says or panics about a damaged file becomes errDamaged.
+// guarded opens the file and does something with it; a panic of bbolt becomes errDamaged.
 func (s *spool) guarded(options *bbolt.Options, do func(*bbolt.DB) error) error {
 	options.Timeout, options.FreelistType, options.NoStatistics = time.Second, bbolt.FreelistMapType, true
 	err := guard(func() error {
@@ -178,11 +185,6 @@ func (s *spool) guarded(options *bbolt.Options, do func(*bbolt.DB) error) error 
 	})
 	if err != nil {
 		s.abandon(err)
-	}
-	for _, damage := range []error{bolterrors.ErrInvalid, bolterrors.ErrChecksum, bolterrors.ErrVersionMismatch} {
-		if errors.Is(err, damage) {
-			return fmt.Errorf("%w: %w", errDamaged, err)
-		}
 	}
 	return err
 }

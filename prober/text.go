@@ -40,10 +40,12 @@ func cut(text string, limit int) string {
 	return text[:end] + "…"
 }
 
-// withoutQuery takes a URL's query out of a text, where a target may have echoed it.
-func withoutQuery(text, query string) string {
-	if query == "" {
-		return text
+// without takes what must not be told out of a text, where a target may have echoed it.
+func without(text string, hidden []string) string {
+	for _, h := range hidden {
+		if h != "" {
+			text = strings.ReplaceAll(text, h, "…")
+		}
 	}
-	return strings.ReplaceAll(text, query, "…")
+	return text
 }
