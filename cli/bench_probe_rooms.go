@@ -27,7 +27,7 @@ const (
 	probeInFlight = 4096
 	// probeLook is how often a prober is asked whether it has its targets.
 	probeLook = 10 * time.Millisecond
-	// probeSettle lets checks end whose slots lie in the time that was measured.
+	// probeSettle lets the last slots of the time that was measured be begun, also where they wait for their turn.
 	probeSettle = time.Second
 )
 
@@ -129,7 +129,11 @@ func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
 		err = r.watch(watching, seen, m)
 	}
 	stop()
-	return m, errors.Join(err, <-finished, closeEmitter())
+	err = errors.Join(err, <-finished, closeEmitter())
+	if err == nil && r.stage.kind != kindLoad {
+		r.count(seen, m)
+	}
+	return m, err
 }
 
 // load measures how the prober, which was just started, gets its targets. They are what a stage of that kind does.
@@ -190,14 +194,18 @@ func (r *probeRun) watch(ctx context.Context, seen *witness, m *probeMeasurement
 	seen.open()
 	err := r.window(ctx, seen.handed.Load, m)
 	seen.close()
-	if err == nil {
-		err = pause(ctx, probeSettle)
+	if err != nil {
+		return err
 	}
+	return pause(ctx, probeSettle)
+}
+
+// count notes what became of the slots that seen counts, after the prober has ended.
+func (r *probeRun) count(seen *witness, m *probeMeasurement) {
 	m.Targets = r.stage.targets
 	m.Checks, m.Missed, m.Down = seen.checked.Load(), seen.missed.Load(), seen.down.Load()
 	m.Gaps = r.slots(seen) - m.Checks - m.Missed
 	m.LateP50, m.LateP99, m.LateMost = seen.late.share(0.5), seen.late.share(0.99), seen.late.share(1)
-	return err
 }
 
 // slots is how many slots the targets have in the time that seen counts.
