@@ -1,5 +1,5 @@
 // Package prober is targets in, events out: it checks web sites on a schedule and hands one event of package event to
-// Kafka for every slot. [Definitions] publishes what the targets are, before the first of them is checked.
+// Kafka for every slot. [Definitions] publishes what the targets are, before the first of them is checked, and reads it.
 //
 // In come targets, an [Emitter] and a context. Out goes one CheckCompleted for each slot: `up`, `degraded`, `down`, or `missed` with
 // the reason why nothing was measured. Targets are fixed ([Config.Targets]) or followed in Kafka ([Follow]): the probers of a location are
