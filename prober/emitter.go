@@ -91,6 +91,8 @@ type SpoolState struct {
 	ProduceErrors int64
 	// Refused counts those of them that Kafka will never take, and that are given up.
 	Refused int64
+	// Lost counts events for which there was no room, neither on disk nor in memory, since the start.
+	Lost int64
 }
 
 // SpoolEmitter writes events to a topic, keyed with the target's id, so that those of a target stay in order. While Kafka
@@ -120,11 +122,12 @@ type SpoolEmitter struct {
 	diskErr             error
 	diskAgain, sendOnce time.Time
 	committed           time.Time
-	hurry               bool          // Flush waits
-	idle                chan struct{} // of Flush; closed when no event is unanswered
-	since               time.Time     // when the mode ceased to be idle
-	cause               error         // why it did; nil when it is said
-	drained             int           // events from the disk that are in Kafka, since then
+	hurry               bool            // Flush waits
+	idle                chan struct{}   // of Flush; closed when no event is unanswered
+	since               time.Time       // when the mode ceased to be idle
+	cause               error           // why it did; nil when it is said
+	drained             int             // events from the disk that are in Kafka, since then
+	losses              map[string]loss // by target
 }
 
 func (c SpoolConfig) withDefaults() SpoolConfig {
@@ -167,7 +170,8 @@ func newSpoolEmitter(c SpoolConfig, disk *spool) *SpoolEmitter {
 }
 
 // Emit hands e to Kafka's client, or queues it for the disk, and never waits. Done is called with [ErrSpoolFull] in its chain
-// when there is no room, and with [ErrEmitterClosed] after Close.
+// when there is no room, and with [ErrEmitterClosed] after Close. What found no room is counted, and once there is room the
+// last slot of it is written as missed, with the count.
 func (s *SpoolEmitter) Emit(e *event.CheckCompleted, done func(error)) {
 	value, err := s.config.Encoder.AppendEncode(nil, e)
 	if err != nil {
@@ -178,6 +182,9 @@ func (s *SpoolEmitter) Emit(e *event.CheckCompleted, done func(error)) {
 	s.mu.Lock()
 	s.state.Unanswered++
 	direct, err := s.take(o)
+	if errors.Is(err, ErrSpoolFull) {
+		s.lose(e)
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil:
