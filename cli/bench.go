@@ -27,9 +27,9 @@ func (p *program) benchCommand() *urfave.Command {
 	sections := []string{"kafka", "registry", "postgres", "processor", "embedded", "log", ""}
 	return &urfave.Command{
 		Name:        "bench",
-		Usage:       "measure the speed of the processor on this machine",
-		Description: "Example:\n  webcheck bench process",
-		Subcommands: []*urfave.Command{
+		Usage:       "measure the speed of the prober and of the processor on this machine",
+		Description: "Examples:\n  webcheck bench probe\n  webcheck bench process",
+		Subcommands: append(p.benchProbeCommands(), []*urfave.Command{
 			{
 				Name:  "process",
 				Usage: "measure the processor, stage by stage, against plain COPY",
@@ -57,7 +57,7 @@ func (p *program) benchCommand() *urfave.Command {
 				Flags: flags(nil, sections), Before: noArguments,
 				Action: p.benchStage,
 			},
-		},
+		}...),
 	}
 }
 
@@ -120,10 +120,7 @@ func (p *program) benchProcess(c *urfave.Context) error {
 		return usageError{withHint(fmt.Errorf("the events would span %s, and processor.retention keeps %s", formatDuration(options.span()), formatDuration(kept)),
 			"give more --targets or a shorter --interval")}
 	}
-	if p.config.isDefault("log.level") { // a table is to be read, not searched for among records
-		p.config.Log.Level = "warn"
-		p.logger = p.newLogger(p.config.Log)
-	}
+	p.quieten()
 	ctx, cancel := context.WithTimeoutCause(c.Context, options.timeout, withHint(
 		fmt.Errorf("measuring took longer than %s", formatDuration(options.timeout)), "give fewer --events or more --timeout"))
 	defer cancel()

@@ -247,9 +247,16 @@ func (b *bench) runProcesses(ctx context.Context, n int, stage benchStage) (*sta
 	return reports, failure
 }
 
-// runProcess runs one process of a stage: this program once more. Its input ends, and so it stops, when stop is closed or
-// ctx ends.
+// runProcess runs one process of a stage; see runChild.
 func (b *bench) runProcess(ctx context.Context, order stageOrder, stop <-chan struct{}, tell func(stageLine)) error {
+	return b.p.runChild(ctx, append([]string{"bench", "stage"}, b.arguments...), order, stop, func(out io.Reader) error {
+		return readLines(out, tell)
+	})
+}
+
+// runChild runs this program once more. The process reads order from its input, as one line of JSON, and its output is read's.
+// Its input ends, and so it stops, when stop is closed or ctx ends.
+func (p *program) runChild(ctx context.Context, arguments []string, order any, stop <-chan struct{}, read func(io.Reader) error) error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
@@ -257,9 +264,9 @@ func (b *bench) runProcess(ctx context.Context, order stageOrder, stop <-chan st
 	if runtime.GOOS == "linux" { // it may have been built anew meanwhile
 		program = "/proc/self/exe"
 	}
-	cmd := exec.Command(program, append([]string{"bench", "stage"}, b.arguments...)...)
+	cmd := exec.Command(program, arguments...)
 	cmd.Args[0] = "webcheck"
-	cmd.Stderr = b.p.Stderr
+	cmd.Stderr = p.Stderr
 	// A group of its own: Ctrl-C in a terminal is for this process, which then tells the other.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()
@@ -285,7 +292,7 @@ func (b *bench) runProcess(ctx context.Context, order stageOrder, stop <-chan st
 		<-done
 	}()
 	if err = json.NewEncoder(in).Encode(order); err == nil {
-		err = readLines(out, tell)
+		err = read(out)
 	}
 	waitErr := cmd.Wait()
 	close(done)

@@ -123,7 +123,7 @@ func (b *bench) exec(ctx context.Context, format string, names ...pgx.Identifier
 func (b *bench) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), benchRemoveTimeout)
 	defer cancel()
-	err := errors.Join(b.removeTopics(ctx), b.removeSubjects(ctx),
+	err := errors.Join(removeTopics(ctx, b.s.kafka, b.groups, b.names.topics()), b.removeSubjects(ctx),
 		b.exec(ctx, "DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{b.names.Plain}),
 		b.exec(ctx, "DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{b.names.Tables}))
 	if err != nil {
@@ -132,22 +132,23 @@ func (b *bench) remove(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) removeTopics(ctx context.Context) error {
-	client, err := kgo.NewClient(b.s.kafka...)
+// removeTopics deletes groups and topics; one that is not there is fine.
+func removeTopics(ctx context.Context, kafka []kgo.Opt, groups, topics []string) error {
+	client, err := kgo.NewClient(kafka...)
 	if err != nil {
 		return fmt.Errorf("preparing a Kafka client: %w", err)
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	groups, err := admin.DeleteGroups(ctx, b.groups...)
-	for _, group := range groups {
+	deletedGroups, err := admin.DeleteGroups(ctx, groups...)
+	for _, group := range deletedGroups {
 		if !errors.Is(group.Err, kerr.GroupIDNotFound) {
 			err = errors.Join(err, group.Err)
 		}
 	}
-	topics, topicsErr := admin.DeleteTopics(ctx, b.names.topics()...)
+	deletedTopics, topicsErr := admin.DeleteTopics(ctx, topics...)
 	err = errors.Join(err, topicsErr)
-	for _, topic := range topics {
+	for _, topic := range deletedTopics {
 		if !errors.Is(topic.Err, kerr.UnknownTopicOrPartition) {
 			err = errors.Join(err, topic.Err)
 		}
@@ -155,24 +156,34 @@ func (b *bench) removeTopics(ctx context.Context) error {
 	return err
 }
 
-// removeSubjects deletes the subjects for good, which takes two calls each. That of transitions is there when a processor has told
-// one.
+// removeSubjects deletes the subjects for good. That of transitions is there when a processor has told one.
 func (b *bench) removeSubjects(ctx context.Context) error {
 	if !b.registered {
 		return nil
 	}
-	for _, topic := range []string{b.names.Topic, b.names.Transitions} {
-		subject := schemas.Subject(topic)
-		for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
-			_, err := b.s.client.DeleteSubject(ctx, subject, how)
-			var answer *sr.ResponseError
-			if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && topic == b.names.Transitions {
-				break
-			}
-			if err != nil {
-				return fmt.Errorf("deleting subject %q: %w", subject, err)
-			}
+	if err := removeSubject(ctx, b.s.client, b.names.Topic); err != nil {
+		return err
+	}
+	err := removeSubject(ctx, b.s.client, b.names.Transitions)
+	if isNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// removeSubject deletes a topic's subject for good, which takes two calls.
+func removeSubject(ctx context.Context, client *sr.Client, topic string) error {
+	subject := schemas.Subject(topic)
+	for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
+		if _, err := client.DeleteSubject(ctx, subject, how); err != nil {
+			return fmt.Errorf("deleting subject %q: %w", subject, err)
 		}
 	}
 	return nil
+}
+
+// isNotFound reports whether the registry does not have what it was asked for.
+func isNotFound(err error) bool {
+	var answer *sr.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }

@@ -56,10 +56,7 @@ func (p *program) benchStage(c *urfave.Context) error {
 	if err := p.load(c); err != nil {
 		return err
 	}
-	if p.config.isDefault("log.level") {
-		p.config.Log.Level = "warn"
-		p.logger = p.newLogger(p.config.Log)
-	}
+	p.quieten()
 	in, out := bufio.NewReader(p.Stdin), json.NewEncoder(p.Stdout)
 	var order stageOrder
 	line, err := in.ReadBytes('\n')

@@ -23,7 +23,7 @@ import (
 func TestBenchMeasuresEveryStageAndLeavesNothing(t *testing.T) {
 	s := newBenchServices(t)
 	const events = 2000
-	code, out, notices := s.run(t.Context(), nil, "--events", "2000", "--targets", "7", "--runs", "2", "--json", "--processor-batch-records", "500")
+	code, out, notices := s.run(t.Context(), nil, "process", "--events", "2000", "--targets", "7", "--runs", "2", "--json", "--processor-batch-records", "500")
 	if code != exitDone {
 		t.Fatalf("exit code %d: %s", code, notices)
 	}
@@ -57,7 +57,7 @@ func TestBenchMeasuresEveryStageAndLeavesNothing(t *testing.T) {
 // TestBenchAsksWhatAStatusPageAsks holds what was counted, and no time.
 func TestBenchAsksWhatAStatusPageAsks(t *testing.T) {
 	s := newBenchServices(t)
-	code, out, notices := s.run(t.Context(), nil, "--events", "2000", "--targets", "7", "--stages", "queries", "--json")
+	code, out, notices := s.run(t.Context(), nil, "process", "--events", "2000", "--targets", "7", "--stages", "queries", "--json")
 	if code != exitDone {
 		t.Fatalf("exit code %d: %s", code, notices)
 	}
@@ -94,7 +94,7 @@ func TestBenchThatIsInterruptedLeavesNothing(t *testing.T) {
 		if strings.Contains(notice, "run 1 of 1: processor\n") {
 			interrupt()
 		}
-	}, "--events", "2000", "--stages", "consume,folds")
+	}, "process", "--events", "2000", "--stages", "consume,folds")
 	if code != exitFailed || !strings.Contains(notices, "webcheck: interrupted\n") {
 		t.Errorf("exit code %d: %s", code, notices)
 	}
@@ -120,7 +120,7 @@ func newBenchServices(t *testing.T) benchServices {
 	return s
 }
 
-// run runs the program and returns its exit code and what it wrote. onNotice, which may be nil, sees each piece of its
+// run runs a measurement and returns its exit code and what it wrote. onNotice, which may be nil, sees each piece of its
 // standard error. The end of ctx interrupts it, as Ctrl-C does.
 func (s benchServices) run(ctx context.Context, onNotice func(string), args ...string) (code int, out, notices string) {
 	var stdout strings.Builder
@@ -129,7 +129,7 @@ func (s benchServices) run(ctx context.Context, onNotice func(string), args ...s
 	if err != nil {
 		return -1, "", err.Error()
 	}
-	cmd := exec.CommandContext(ctx, program, append([]string{"bench", "process"}, args...)...)
+	cmd := exec.CommandContext(ctx, program, append([]string{"bench"}, args...)...)
 	cmd.Args[0] = "webcheck"
 	cmd.Stdout, cmd.Stderr = &stdout, stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

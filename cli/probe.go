@@ -75,6 +75,9 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 		return err
 	}
 	defer func() { err = errors.Join(err, emitter.Close()) }()
+	if err := emitter.Show(metrics.registerer()); err != nil {
+		return err
+	}
 	config.Emit = emitter
 	config.Logger, config.Metrics = p.logger, metrics.registerer()
 	settings := p.config.Prober

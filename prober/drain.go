@@ -81,7 +81,6 @@ func (s *SpoolEmitter) handOver() {
 	s.mu.Unlock()
 	if idle {
 		s.config.Logger.Info("Kafka takes events, and the spool is empty", "events", events, "after", time.Since(since).Round(time.Millisecond))
-		s.reportLosses()
 	}
 }
 

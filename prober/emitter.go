@@ -122,12 +122,11 @@ type SpoolEmitter struct {
 	diskErr             error
 	diskAgain, sendOnce time.Time
 	committed           time.Time
-	hurry               bool            // Flush waits
-	idle                chan struct{}   // of Flush; closed when no event is unanswered
-	since               time.Time       // when the mode ceased to be idle
-	cause               error           // why it did; nil when it is said
-	drained             int             // events from the disk that are in Kafka, since then
-	losses              map[string]loss // by target
+	hurry               bool          // Flush waits
+	idle                chan struct{} // of Flush; closed when no event is unanswered
+	since               time.Time     // when the mode ceased to be idle
+	cause               error         // why it did; nil when it is said
+	drained             int           // events from the disk that are in Kafka, since then
 }
 
 func (c SpoolConfig) withDefaults() SpoolConfig {
@@ -170,8 +169,7 @@ func newSpoolEmitter(c SpoolConfig, disk *spool) *SpoolEmitter {
 }
 
 // Emit hands e to Kafka's client, or queues it for the disk, and never waits. Done is called with [ErrSpoolFull] in its chain
-// when there is no room, and with [ErrEmitterClosed] after Close. What found no room is counted, and once there is room the
-// last slot of it is written as missed, with the count.
+// when there is no room, and with [ErrEmitterClosed] after Close.
 func (s *SpoolEmitter) Emit(e *event.CheckCompleted, done func(error)) {
 	value, err := s.config.Encoder.AppendEncode(nil, e)
 	if err != nil {
@@ -183,7 +181,7 @@ func (s *SpoolEmitter) Emit(e *event.CheckCompleted, done func(error)) {
 	s.state.Unanswered++
 	direct, err := s.take(o)
 	if errors.Is(err, ErrSpoolFull) {
-		s.lose(e)
+		s.state.Lost++
 	}
 	s.mu.Unlock()
 	switch {
