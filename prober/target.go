@@ -140,7 +140,7 @@ func (r StatusRange) String() string {
 	if r.Low == r.High {
 		return strconv.Itoa(r.Low)
 	}
-	return fmt.Sprintf("%d-%d", r.Low, r.High)
+	return strconv.Itoa(r.Low) + "-" + strconv.Itoa(r.High)
 }
 
 // DefaultStatus returns the codes that are fine when nothing is said: 200-299.
