@@ -38,6 +38,7 @@ var only = map[string][]string{
 	"github.com/goccy/go-yaml":                   {"cli"},
 	"github.com/twmb/franz-go/pkg/kfake":         {"embedded"},
 	"github.com/fergusstrange/embedded-postgres": {"embedded"},
+	"golang.org/x/net":                           {"prober"},
 	"flag":    {},
 	"testing": {"embedded/testservices"},
 }

@@ -49,8 +49,10 @@ const (
 	MaxRedirectLimit = 50
 	// MaxURLBytes is what servers and proxies commonly take for a request line.
 	MaxURLBytes = 2048
-	// MaxBodyRegexBytes bounds the time that one match over [MaxBodyBytes] can take, which RE2 makes proportional to both.
+	// MaxBodyRegexBytes and MaxRegexSteps bound the time that one match over [MaxBodyBytes] can take, which RE2 makes
+	// proportional to that and to the steps of the regex: its characters, each as often as it may be repeated.
 	MaxBodyRegexBytes = 1024
+	MaxRegexSteps     = 2000
 	// MaxLabels, MaxLabelBytes bound what people attach to a target.
 	MaxLabels     = 32
 	MaxLabelBytes = 256
