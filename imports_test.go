@@ -39,8 +39,8 @@ var only = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake":         {"embedded"},
 	"github.com/fergusstrange/embedded-postgres": {"embedded"},
 	"golang.org/x/net":                           {"prober"},
-	"flag":    {},
-	"testing": {"embedded/testservices"},
+	"flag":                                       {},
+	"testing":                                    {"embedded/testservices"},
 }
 
 func TestImportsPointInTheDirectionOfTheData(t *testing.T) {
