@@ -35,6 +35,7 @@ var only = map[string][]string{
 	"github.com/prometheus/client_golang":        {"processor", "cli"},
 	"github.com/twmb/franz-go/plugin/kprom":      {"processor"},
 	"github.com/zalando/go-keyring":              {"cli"},
+	"go.etcd.io/bbolt":                           {"prober"},
 	"github.com/goccy/go-yaml":                   {"cli"},
 	"github.com/twmb/franz-go/pkg/kfake":         {"embedded"},
 	"github.com/fergusstrange/embedded-postgres": {"embedded"},

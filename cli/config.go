@@ -95,6 +95,15 @@ type ProberConfig struct {
 	Allow       []string
 	// Secrets are patterns of the references that targets may use.
 	Secrets []string
+	// Canaries are host:port or URLs of places that tell an outage of the prober's own network.
+	Canaries []string
+	Spool    SpoolConfig
+}
+
+// SpoolConfig says where, and how many, events wait while Kafka is away. An empty Dir is one in the data directory.
+type SpoolConfig struct {
+	Dir      string
+	MaxBytes int
 }
 
 // ProcessorConfig is what the processor is told.
@@ -325,7 +334,7 @@ func (c *Config) checkPositive(fault func(path, message string, arguments ...any
 	for _, s := range Settings() {
 		switch value := s.field(c).(type) {
 		case *int:
-			if s.Path != "kafka.topics.replication" && (*value < 1 || *value > 1_000_000) {
+			if s.Path != "kafka.topics.replication" && s.Path != "prober.spool.max_bytes" && (*value < 1 || *value > 1_000_000) {
 				fault(s.Path, "%d is not between 1 and 1000000", *value)
 			}
 		case *time.Duration:

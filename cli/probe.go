@@ -69,12 +69,15 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 	}
 	emitter, err := prober.NewSpoolEmitter(prober.SpoolConfig{
 		Client: client, Topic: schemas.TopicChecks, Encoder: schemas.NewEncoder(schema, id), Logger: p.logger,
-		Dir: filepath.Join(p.config.DataDir, "spool", config.Location),
+		Dir: cmp.Or(p.config.Prober.Spool.Dir, filepath.Join(p.config.DataDir, "spool", config.Location)), MaxBytes: int64(p.config.Prober.Spool.MaxBytes),
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, emitter.Close()) }()
+	if err := emitter.Show(metrics.registerer()); err != nil {
+		return err
+	}
 	config.Emit = emitter
 	config.Logger, config.Metrics = p.logger, metrics.registerer()
 	settings := p.config.Prober
@@ -85,6 +88,9 @@ func (p *program) probe(ctx context.Context, s *services, metrics *metricsServer
 		SessionTimeout: settings.SessionTimeout,
 	}
 	config.Addresses, config.Secrets = settings.addresses(), references(settings.Secrets, p.Env)
+	if config.Canaries, err = prober.NewCanaries(settings.Canaries); err != nil {
+		return err
+	}
 	worker, err := prober.New(config)
 	if err != nil {
 		return err

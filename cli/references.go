@@ -77,7 +77,10 @@ func parseAddresses(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(address, address.BitLen()), nil
 }
 
-// checkProber finds what is wrong with each item of the prober's lists.
+// minSpoolBytes is a few thousand events; less is no spool but a mistake, as of somebody who counts in MiB.
+const minSpoolBytes = 1 << 20
+
+// checkProber finds what is wrong with each item of the prober's lists, and with the size of its spool.
 func (c *Config) checkProber(fault func(path, message string, arguments ...any)) {
 	for _, text := range c.Prober.Allow {
 		if _, err := parseAddresses(text); err != nil {
@@ -88,5 +91,11 @@ func (c *Config) checkProber(fault func(path, message string, arguments ...any))
 		if err := checkReferencePattern(pattern); err != nil {
 			fault("prober.secrets", "%s", err.Error())
 		}
+	}
+	if _, err := prober.NewCanaries(c.Prober.Canaries); err != nil {
+		fault("prober.canaries", "%s", err.Error())
+	}
+	if n := c.Prober.Spool.MaxBytes; n < minSpoolBytes {
+		fault("prober.spool.max_bytes", "%d bytes are not enough; give at least %d", n, minSpoolBytes)
 	}
 }

@@ -143,6 +143,12 @@ func proberSettings() []Setting {
 			field: func(c *Config) any { return &c.Prober.Allow }},
 		{Path: "prober.secrets", Help: "references that targets may use, a star for anything but a slash", Default: defaultSecrets,
 			field: func(c *Config) any { return &c.Prober.Secrets }},
+		{Path: "prober.canaries", Help: "places as host:port or URL; only while one can be reached is a target down that does not answer", DefaultHelp: "none", Example: "[1.1.1.1:443, https://example.com]",
+			field: func(c *Config) any { return &c.Prober.Canaries }},
+		{Path: "prober.spool.dir", Help: "directory of this prober alone, where events wait while Kafka is away", DefaultHelp: "spool/LOCATION in data_dir", Example: "/srv/webcheck/spool",
+			field: func(c *Config) any { return &c.Prober.Spool.Dir }},
+		{Path: "prober.spool.max_bytes", Help: "most bytes of events that wait there", Default: strconv.Itoa(prober.DefaultSpoolBytes),
+			field: func(c *Config) any { return &c.Prober.Spool.MaxBytes }},
 	}
 }
 

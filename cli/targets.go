@@ -26,6 +26,15 @@ type targetReader struct {
 
 // readTargets reads the list of targets of a document.
 func readTargets(d *document) ([]prober.Target, []Fault) {
+	if len(d.pieces) > 0 {
+		if targets, ok := readPieces(d.pieces); ok {
+			return targets, nil
+		}
+		whole := readWhole(d.file, d.whole)
+		faults := whole.faults
+		targets, more := readTargets(whole)
+		return targets, append(faults, more...)
+	}
 	d.faults = nil
 	var targets []prober.Target
 	firstLine := make(map[string]int)

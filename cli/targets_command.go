@@ -25,7 +25,7 @@ func (p *program) targetsCommand() *urfave.Command {
 			"Examples:\n  webcheck targets apply -f webcheck.yaml --dry-run\n  webcheck targets list --label team=web\n  webcheck targets pause login",
 		Subcommands: []*urfave.Command{
 			p.targetsApplyCommand(), p.targetsDiffCommand(), p.targetsListCommand(), p.targetsShowCommand(), p.targetsExportCommand(),
-			p.targetsPauseCommand(), p.targetsResumeCommand(), p.targetsRemoveCommand(),
+			p.targetsPauseCommand(), p.targetsResumeCommand(), p.targetsRemoveCommand(), p.targetsImportCommand(),
 		},
 	}
 }

@@ -35,12 +35,15 @@ func flatFields(fields map[string]any) []field {
 			all = append(all, field{key, valueText(key, fields[key])})
 			continue
 		}
-		for _, name := range orderedKeys(inner, ruleKeys) {
+		for _, name := range orderedKeys(inner, innerKeys) {
 			all = append(all, field{key + "." + name, valueText(name, inner[name])})
 		}
 	}
 	return all
 }
+
+// innerKeys are those of a key that has keys, in the order of the example file.
+var innerKeys = append(slices.Clone(ruleKeys), "user", "password")
 
 // orderedKeys are the keys of fields, first those of order, then the others by their letters.
 func orderedKeys(fields map[string]any, order []string) []string {

@@ -44,7 +44,7 @@ func writeItem(b *strings.Builder, fields map[string]any) {
 			fmt.Fprintf(b, "%s%s: %s\n", start, yamlText(key), yamlValue(key, fields[key]))
 		} else {
 			fmt.Fprintf(b, "%s%s:\n", start, yamlText(key))
-			for _, name := range orderedKeys(inner, ruleKeys) {
+			for _, name := range orderedKeys(inner, innerKeys) {
 				fmt.Fprintf(b, "      %s: %s\n", yamlText(name), yamlValue(name, inner[name]))
 			}
 		}
@@ -72,9 +72,9 @@ func yamlValue(key string, value any) string {
 	return yamlText(valueText(key, value))
 }
 
-// plainText are texts that stand without quotes and are read as texts, whatever version of YAML reads them: words, URLs, counts,
+// plainText are texts that stand without quotes and are read as texts, whatever version of YAML reads them: words, URLs, references, counts,
 // durations and ranges.
-var plainText = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*|[a-z]+://[A-Za-z0-9_./%+=?&~:@-]*[A-Za-z0-9_/%+=?&~-]|env:[A-Za-z_][A-Za-z0-9_]*|\d+ (?:of|in) [a-z0-9.]+|\d+(?:\.\d+)?[a-z]+|\d{3}-\d{3})$`)
+var plainText = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*|[a-z]+://[A-Za-z0-9_./%+=?&~:@-]*[A-Za-z0-9_/%+=?&~-]|(?:env:|file:/)[A-Za-z0-9_./-]+|\d+ (?:of|in) [a-z0-9.]+|\d+(?:\.\d+)?[a-z]+|\d{3}-\d{3})$`)
 
 // notPlain are words that some version of YAML reads as something else.
 var notPlain = []string{"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"}

@@ -20,6 +20,8 @@ type document struct {
 	file    string
 	values  map[string]located // by the setting's path
 	targets []ast.Node
+	pieces  []piece // of the list of targets, where the file is long; then targets is empty
+	whole   []byte
 	faults  []Fault
 	bad     map[string]bool // paths of settings that are there, but unreadable
 }
@@ -31,14 +33,36 @@ type located struct{ text, where string }
 func readDocument(file string, text []byte) *document {
 	d := &document{file: file, values: make(map[string]located), bad: make(map[string]bool)}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // editors on Windows begin a file with it
+	if len(text) < piecedFrom {
+		d.read(text)
+		return d
+	}
+	left, pieces := cutTargets(text, pieceBytes)
+	d.read(left)
+	if len(d.faults) > 0 && len(pieces) > 0 {
+		return readWhole(file, text)
+	}
+	d.pieces, d.whole = pieces, text
+	return d
+}
+
+// readWhole is readDocument at once, however long the file is.
+func readWhole(file string, text []byte) *document {
+	d := &document{file: file, values: make(map[string]located), bad: make(map[string]bool)}
+	d.read(text)
+	return d
+}
+
+// read reads a file's text.
+func (d *document) read(text []byte) {
 	if problem := unreadable(text); problem != "" {
 		d.faults = append(d.faults, Fault{Where: d.file, Message: problem})
-		return d
+		return
 	}
 	parsed, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntaxFault(err)
-		return d
+		return
 	}
 	if len(parsed.Docs) > 1 && parsed.Docs[1].Body != nil {
 		d.fault(startOf(parsed.Docs[1].Body), "", "a second document; one file is one configuration")
@@ -46,7 +70,6 @@ func readDocument(file string, text []byte) *document {
 	if len(parsed.Docs) > 0 && parsed.Docs[0].Body != nil {
 		d.section(parsed.Docs[0].Body, "")
 	}
-	return d
 }
 
 // maxBrackets is how many brackets may stand open at once. The settings need three; the parser's time grows with the square.

@@ -97,7 +97,11 @@ func parseAccounted(text string) (accounted, error) {
 func (p *Prober) accountedFor(shares ...*share) map[*share]accounted {
 	all := make(map[*share]accounted, len(shares))
 	for _, s := range shares {
-		all[s] = accounted{until: p.released + 1}
+		a := accounted{until: p.released + 1}
+		if s.gone {
+			a.until = s.until
+		}
+		all[s] = a
 	}
 	leave := func(w *planned, slot int64) {
 		if a, asked := all[w.share]; asked {

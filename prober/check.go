@@ -18,21 +18,19 @@ func Check(ctx context.Context, t Target) *event.CheckCompleted {
 // check runs the attempts of a slot, of which the last one counts: build and do of every hop lie in http.go and its
 // neighbours, and judge.go says what came of it.
 func (c *checker) check(ctx context.Context, t *Target, version string) *event.CheckCompleted {
-	attempt, cancel := context.WithTimeout(ctx, t.Timeout)
+	within, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	var o *observation
-	var v verdict
-	var began time.Time
-	attempts := int32(0)
-	for {
-		o = c.do(attempt, t)
-		v = judge(ctx, attempt, t, o)
-		if attempts++; attempts == 1 {
-			began = o.started
-		}
-		if v.outcome != event.OutcomeDown || attempts > int32(t.Retries) || !waitFor(attempt, t.RetryGap) {
-			break
-		}
+	o, v := c.attempt(ctx, within, t)
+	began, attempts := o.started, int32(1)
+	for v.outcome == event.OutcomeDown && attempts <= int32(t.Retries) && waitFor(within, t.RetryGap) {
+		o, v = c.attempt(ctx, within, t)
+		attempts++
+	}
+	if v.outcome == event.OutcomeDown && attempts <= int32(t.Retries) && ctx.Err() != nil { // who may ask again is not down yet
+		v = ownFault(event.FailureShutdown, stoppedText)
+	}
+	if c.canaries != nil && isSilence(v, o) {
+		v = c.canaries.hold(ctx, o.started, v)
 	}
 	if v.outcome == event.OutcomeMissed {
 		return missed(t, version, began, v.failure, v.text)
@@ -43,6 +41,11 @@ func (c *checker) check(ctx context.Context, t *Target, version string) *event.C
 	o.describe(e)
 	v.describe(e)
 	return e
+}
+
+func (c *checker) attempt(own, within context.Context, t *Target) (*observation, verdict) {
+	o := c.do(within, t)
+	return o, judge(own, within, t, o)
 }
 
 // waitFor waits for d, and reports whether another attempt can follow before ctx ends.

@@ -15,6 +15,7 @@ type checker struct {
 	roots     *x509.CertPool // nil means the system's
 	addresses Addresses
 	secrets   func(reference string) (string, error)
+	canaries  *Canaries // nil: silence is down
 	userAgent []string
 	http2     *http.Transport
 	// What a check needs for a moment, of types *answerReader, *bufio.Writer and *gzip.Reader.
@@ -36,7 +37,7 @@ func newCheckerTrusting(roots *x509.CertPool) *checker {
 // newCheckerOf returns the checker of a prober.
 func newCheckerOf(config Config) *checker {
 	c := newChecker()
-	c.addresses, c.secrets = config.Addresses, config.Secrets
+	c.addresses, c.secrets, c.canaries = config.Addresses, config.Secrets, config.Canaries
 	return c
 }
 

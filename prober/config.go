@@ -41,7 +41,7 @@ type Config struct {
 	// Emit takes the events. Required.
 	Emit Emitter
 	// OnCheck is called for each event after the emitter has it acknowledged, never before; nil means not at all. It must be
-	// quick and must not change the event: with a [KafkaEmitter] it runs in the client's goroutine. It may still be called
+	// quick and must not change the event: with a [SpoolEmitter] it runs in the client's goroutine. It may still be called
 	// after Run, for events that Run reported as not written and that were acknowledged at the last moment.
 	OnCheck func(*event.CheckCompleted)
 	// Metrics takes the prober's metrics; nil means none.
@@ -61,6 +61,8 @@ type Config struct {
 	// Secrets returns what a reference in a target points to, or an error that names the reference and does not hold the secret. It says which references
 	// whoever defines targets may use; nil resolves none. It is called for each attempt, from several goroutines.
 	Secrets func(reference string) (string, error)
+	// Canaries are asked before a check that nothing answered counts as down; nil means that it does.
+	Canaries *Canaries
 	// ShutdownTimeout is how long Run may go on after its context ended; 0 means DefaultShutdownTimeout. Running checks may use
 	// three quarters of it, and writing what is left.
 	ShutdownTimeout time.Duration

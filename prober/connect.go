@@ -67,7 +67,7 @@ func (c *checker) open(ctx context.Context, t *Target, h *hop, u *url.URL) (net.
 		release()
 		return nil, nil, err
 	}
-	return secure, release, nil
+	return secure, func() { _ = secure.Close(); release() }, nil // with the alert that says so, or servers log it
 }
 
 // hostPort is where a URL's host is, as a dialer takes it.

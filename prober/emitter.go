@@ -91,6 +91,8 @@ type SpoolState struct {
 	ProduceErrors int64
 	// Refused counts those of them that Kafka will never take, and that are given up.
 	Refused int64
+	// Lost counts events for which there was no room, neither on disk nor in memory, since the start.
+	Lost int64
 }
 
 // SpoolEmitter writes events to a topic, keyed with the target's id, so that those of a target stay in order. While Kafka
@@ -178,6 +180,9 @@ func (s *SpoolEmitter) Emit(e *event.CheckCompleted, done func(error)) {
 	s.mu.Lock()
 	s.state.Unanswered++
 	direct, err := s.take(o)
+	if errors.Is(err, ErrSpoolFull) {
+		s.state.Lost++
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil:

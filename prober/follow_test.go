@@ -271,7 +271,15 @@ func (k *killable) Emit(e *event.CheckCompleted, done func(error)) {
 	}
 }
 
-func (k *killable) Flush(context.Context) error { return nil }
+func (k *killable) Flush(ctx context.Context) error {
+	k.mu.Lock()
+	dead := k.dead
+	k.mu.Unlock()
+	if dead {
+		return nil
+	}
+	return k.recorder.Flush(ctx)
+}
 
 // checkTables holds the events, as the tables keep them, against the promise: no slot without a row, from the first of each target to
 // the last; and measured where anybody measured it.

@@ -68,7 +68,7 @@ func (c *checker) hop(ctx context.Context, t *Target, h *hop, r *request, o *obs
 	if len(t.HeaderMatches) > 0 {
 		o.header = resp.Header
 	}
-	return nil, c.readBody(resp, t, o)
+	return nil, c.readBody(resp, r.method, t, o)
 }
 
 // httpVersions are those that an event can name.
@@ -161,10 +161,10 @@ func sameHost(from, next *url.URL) bool {
 }
 
 // readBody reads the body of the final response up to its bound.
-func (c *checker) readBody(resp *http.Response, t *Target, o *observation) error {
+func (c *checker) readBody(resp *http.Response, method string, t *Target, o *observation) error {
 	o.hasBody = true
 	keep := t.BodyMatches != nil || t.BodyNotMatches != nil
-	if resp.ContentLength == 0 || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") || resp.Request.Method == http.MethodHead {
+	if resp.ContentLength == 0 || !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") || method == http.MethodHead {
 		return o.read(resp.Body, keep)
 	}
 	unzip := c.unzip()

@@ -18,6 +18,9 @@ import (
 // late means that this process did not get to run, and what looks like a slow target may be a slow prober.
 const stallSlack = time.Second
 
+// stoppedText is why a check that the prober's own stop has cut says nothing.
+const stoppedText = "the prober stopped before the check was done"
+
 // verdict is what an observation says about the target.
 type verdict struct {
 	outcome          event.Outcome
@@ -59,7 +62,7 @@ func judgeError(own, attempt context.Context, t *Target, o *observation) verdict
 	var refused *refusedError
 	switch {
 	case own.Err() != nil:
-		return ownFault(event.FailureShutdown, "the prober stopped before the check was done")
+		return ownFault(event.FailureShutdown, stoppedText)
 	case stalled(t, o):
 		return ownFault(event.FailureOwnFault, fmt.Sprintf("the prober was stalled: a check with a timeout of %v took %v", t.Timeout, o.ended.Sub(o.started).Round(time.Millisecond)))
 	case errors.As(o.err, &refused):
@@ -73,7 +76,7 @@ func judgeError(own, attempt context.Context, t *Target, o *observation) verdict
 	case errors.As(o.err, &redirect):
 		return down(event.FailureRedirect, redirect.text)
 	}
-	if o.stage() == connecting && isOwnNetwork(o.err) {
+	if isOwnNetwork(o.stage(), o.err) {
 		return ownFault(event.FailureOwnNetwork, "the prober's network: "+errorText(o.err))
 	}
 	return down(failureOf(o.stage(), o.err), errorText(o.err))
@@ -110,9 +113,14 @@ func isOwnFault(err error) bool {
 	return errors.As(err, &dns) && strings.Contains(dns.Err, "too many open files")
 }
 
-// isOwnNetwork knows the errors of a machine that has no way out at all, as against one that gets no answer.
-func isOwnNetwork(err error) bool {
-	return errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH)
+// isOwnNetwork knows the errors of a machine that has no way out at all, as against one that gets no answer. The resolver
+// hands them on only as text.
+func isOwnNetwork(s stage, err error) bool {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return strings.Contains(dns.Err, syscall.ENETUNREACH.Error()) || strings.Contains(dns.Err, syscall.ENETDOWN.Error())
+	}
+	return s == connecting && (errors.Is(err, syscall.ENETDOWN) || errors.Is(err, syscall.ENETUNREACH))
 }
 
 // tlsAlert is the operation that crypto/tls gives an alert of the other side, which in TLS 1.3 may come after the handshake.

@@ -50,6 +50,7 @@ func TestOwnFaultsAreNeverDown(t *testing.T) {
 		"no memory":                {t.Context(), target, failing(connecting, 0, dialing(syscall.ENOMEM)), event.FailureOwnFault},
 		"no descriptors, in text":  {t.Context(), target, failing(resolving, 0, &net.DNSError{Err: "dial udp: socket: too many open files", Name: "example.com"}), event.FailureOwnFault},
 		"no network":               {t.Context(), target, failing(connecting, 0, dialing(syscall.ENETUNREACH)), event.FailureOwnNetwork},
+		"no network to resolve in": {t.Context(), target, failing(resolving, 0, &net.DNSError{Err: "dial udp 192.0.2.1:53: connect: network is unreachable", Name: "example.com"}), event.FailureOwnNetwork},
 		"interface down":           {t.Context(), target, failing(connecting, 0, dialing(syscall.ENETDOWN)), event.FailureOwnNetwork},
 		"timers that fire late":    {t.Context(), target, failing(waiting, target.Timeout+2*stallSlack, context.DeadlineExceeded), event.FailureOwnFault},
 		"a machine that slept":     {t.Context(), target2, slept, event.FailureOwnFault},

@@ -11,7 +11,10 @@ import (
 	"webcheck/gen/event"
 )
 
-func TestMain(m *testing.M) { testservices.Main(m) }
+func TestMain(m *testing.M) {
+	playEmitter() // in a process that a test kills
+	testservices.Main(m)
+}
 
 // every returns a target with that interval and the timeout that belongs to it.
 func every(id string, interval time.Duration) Target {

@@ -122,3 +122,29 @@ func (m *metrics) turn(p *Prober) {
 	m.owed.Set(float64(len(p.debts)))
 	m.partitions.Set(float64(partitions))
 }
+
+// Show makes registry, which may be nil, show what the spool holds. The error is that of a registry that has it already.
+func (s *SpoolEmitter) Show(registry prometheus.Registerer) error {
+	if registry == nil {
+		return nil
+	}
+	gauge := func(name, help string, value func(SpoolState) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, func() float64 { return value(s.State()) })
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		gauge("spool_events", "Events that wait on disk for Kafka.", func(s SpoolState) float64 { return float64(s.Records) }),
+		gauge("spool_bytes", "Bytes of the events that wait on disk for Kafka.", func(s SpoolState) float64 { return float64(s.Bytes) }),
+		gauge("spooling", "1 while events go to the disk and not to Kafka.", func(s SpoolState) float64 {
+			if s.Mode == SpoolIdle {
+				return 0
+			}
+			return 1
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "produce_errors_total",
+			Help: "Events that Kafka or its client answered with an error; most are sent again."}, func() float64 { return float64(s.State().ProduceErrors) }),
+	} {
+		errs = append(errs, registry.Register(c))
+	}
+	return errors.Join(errs...)
+}

@@ -171,7 +171,7 @@ func randomTarget(rnd *rand.Rand) Target {
 func randomRequest(rnd *rand.Rand, t *Target, sometimes func(func())) {
 	sometimes(func() { t.Status = []StatusRange{{200, 200 + rnd.IntN(3)}, {401, 401}} })
 	sometimes(func() { t.MaxRedirects = rnd.IntN(MaxRedirectLimit + 1) })
-	sometimes(func() { t.Method = pick(rnd, "HEAD", "POST", "PROPFIND") })
+	sometimes(func() { t.Method = pick(rnd, "DELETE", "POST", "PROPFIND") })
 	sometimes(func() {
 		t.Headers = map[string]string{"Host": "other.example", "X-A": pick(rnd, "", "ü \"<b>\"", `\`)}
 	})

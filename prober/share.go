@@ -15,6 +15,7 @@ type share struct {
 	partition int32
 	targets   map[string]*planned
 	gone      bool             // another prober's now
+	until     int64            // of a share that is gone: when it went
 	behind    map[string]int64 // of a share that is gone: its targets' slots that were open and not begun
 	open      int              // slots in hand
 	drained   chan struct{}
@@ -170,7 +171,7 @@ func (p *Prober) forgo(w *planned) {
 
 // lose gives a share up, whose slots are another prober's from the next turn of the scheduler on. Checks that run go on to their end.
 func (p *Prober) lose(s *share) {
-	s.gone = true
+	s.gone, s.until = true, p.released+1
 	s.behind = make(map[string]int64)
 	for id, w := range s.targets {
 		if w.hold != nil {

@@ -42,7 +42,8 @@ func (e *SpoolError) Hint() string { return e.hint }
 func openSpool(dir string, logger *slog.Logger) (*spool, error) {
 	fault := func(err error, hint string) (*spool, error) { return nil, &SpoolError{dir, withoutFile(err), hint} }
 	const writable = "make it a directory that this user may write to, or give another prober.spool.dir"
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// What is above may become the data directory of "webcheck up", which PostgreSQL's user passes through.
+	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o711), os.MkdirAll(dir, 0o700)); err != nil {
 		return fault(err, writable)
 	}
 	lock := flock.New(filepath.Join(dir, spoolLock), flock.SetPermissions(0o600))

@@ -122,7 +122,7 @@ func TestFullDiskUnderAnEmitterLosesNothingThatIsSafe(t *testing.T) {
 	config.Dir = smallDisk(t, 1<<20)
 	k := startEmitter(t, config, func(k *SpoolEmitter) { k.maxHeld, k.maxQueued = 100, 1000 })
 	n := 1
-	for ; n <= 20_000; n++ {
+	for ; n <= 9000; n++ {
 		l.emit(k, fmt.Sprint("target-", n%5), n)
 		if n%1000 == 0 { // give the disk its turn, and Emit the answer
 			untilSafeOrFull(t, k, l, n)

@@ -75,6 +75,9 @@ func TestValidateNamesTheFieldOfEachFault(t *testing.T) {
 		"header secret and not": {func(t *Target) {
 			t.Headers, t.SecretHeaders = map[string]string{"A": "b"}, map[string]string{"a": "env:B"}
 		}, "secret_headers"},
+		"host of two":             {func(t *Target) { t.Headers = map[string]string{"host": "a, b"} }, "headers.host"},
+		"host secret":             {func(t *Target) { t.SecretHeaders = map[string]string{"host": "env:HOST"} }, "secret_headers"},
+		"HEAD of a body":          {func(t *Target) { t.Method, t.BodyMatches = "HEAD", regexp.MustCompile("a") }, "method"},
 		"secret itself":           {func(t *Target) { t.SecretHeaders = map[string]string{"A": "hunter2"} }, "secret_headers.A"},
 		"secret nowhere":          {func(t *Target) { t.SecretHeaders = map[string]string{"A": "env:"} }, "secret_headers.A"},
 		"secret in a keyring":     {func(t *Target) { t.BearerToken = "keyring:a/hunter2" }, "bearer_token"},

@@ -13,6 +13,10 @@ func (c *checker) askTLS(ctx context.Context, t *Target, u *url.URL, o *observat
 		return err
 	}
 	defer release()
-	_, err = c.handshake(t, h, conn, asciiHost(u.Hostname()))
-	return err
+	secure, err := c.handshake(t, h, conn, asciiHost(u.Hostname()))
+	if err != nil {
+		return err
+	}
+	_ = secure.Close() // with the alert that says so
+	return nil
 }

@@ -16,6 +16,8 @@ var (
 	method = regexp.MustCompile(`^[A-Z]{1,20}$`)
 	// headerName is a token (RFC 9110, 5.6.2).
 	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$")
+	// hostHeader is what a request line's host may look like: net/http would refuse others when the check is under way.
+	hostHeader = regexp.MustCompile(`^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 	reference  = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\x00-\x1f\x7f]+)$`)
 )
 
@@ -28,8 +30,11 @@ var credentialHeaders = []string{"Authorization", "Proxy-Authorization"}
 // validateRequest looks at the fields that say how a target is asked. No message holds a value that may be a secret by mistake.
 func (t Target) validateRequest(f *faults) {
 	t.validateKind(f)
-	if !method.MatchString(t.Method) || t.Method == http.MethodConnect {
+	switch {
+	case !method.MatchString(t.Method) || t.Method == http.MethodConnect:
 		f.add("method", "is %q; it must be a method in capitals other than CONNECT, as in POST", t.Method)
+	case t.Method == http.MethodHead && t.BodyMatches != nil:
+		f.add("method", "is HEAD, whose answer has no body that could match")
 	}
 	t.validateHeaders(f)
 	t.validateText(f)
@@ -104,6 +109,8 @@ func (t Target) validateHeaders(f *faults) {
 		switch {
 		case slices.Contains(credentialHeaders, textproto.CanonicalMIMEHeaderKey(name)):
 			f.add("headers."+name, "holds a credential; use basic_auth, bearer_token or secret_headers")
+		case strings.EqualFold(name, "Host") && !hostHeader.MatchString(value):
+			f.add("headers."+name, "is %q; it must be a host, or host:port", value)
 		case len(value) > MaxHeaderValueBytes:
 			f.add("headers."+name, "has %d bytes; it must have at most %d", len(value), MaxHeaderValueBytes)
 		case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value:
@@ -112,6 +119,9 @@ func (t Target) validateHeaders(f *faults) {
 	}
 	for _, name := range sortedKeys(t.SecretHeaders) {
 		validate("secret_headers", name)
+		if strings.EqualFold(name, "Host") {
+			f.add("secret_headers", "has %q, which is no secret", name)
+		}
 		validateReference(f, "secret_headers."+name, t.SecretHeaders[name])
 	}
 	if (t.BearerToken != "" || t.BasicAuth != BasicAuth{}) && taken["Authorization"] {
