@@ -158,10 +158,11 @@ func (r *probeResult) print(p *program, asJSON bool) error {
 		cpuHead = fmt.Sprintf("%7s %7s %7s", "least", "cpu s/k", "most")
 	}
 	out.printf("")
-	out.printf("%-14s  %8s  %6s  %s  %8s  %24s  %6s  %5s  %4s  %5s  held against", "stage", "checks", "/s", cpuHead, "site s/k", "ms late p50, p99, most", "missed", "down", "MiB", "peak")
+	out.printf("%-14s  %8s  %6s  %s  %8s  %24s  %6s  %5s  %4s  %5s", "stage", "checks", "/s", cpuHead, "site s/k", "ms late p50, p99, most", "missed", "down", "MiB", "peak")
 	for _, s := range r.Stages {
 		s.print(out, several)
 	}
+	r.printGoals(out)
 	return nil
 }
 
@@ -178,15 +179,25 @@ func (s probeStageResult) print(out *printer, several bool) {
 	if m.LateMost > 0 {
 		late = fmt.Sprintf("%7.1f %7.1f %7.1f", m.LateP50, m.LateP99, m.LateMost)
 	}
-	var goals []string
-	for _, g := range s.Goals {
-		goals = append(goals, g.text)
+	out.printf("%-14s  %8d  %6.0f  %s  %8.3f  %24s  %6d  %5d  %4d  %5d", s.Name, m.Checks, m.PerSecond, cpu, m.SitePer1000, late,
+		m.Missed, m.Down, m.ResidentBytes>>20, m.PeakBytes>>20)
+}
+
+// printGoals says how far the stages are from what they are held against, and what should never be.
+func (r *probeResult) printGoals(out *printer) {
+	out.printf("")
+	for _, s := range r.Stages {
+		var texts []string
+		for _, g := range s.Goals {
+			texts = append(texts, g.text)
+		}
+		if gaps := s.middle().Gaps; gaps != 0 {
+			texts = append(texts, fmt.Sprintf("%d slots without an event", gaps))
+		}
+		if len(texts) > 0 {
+			out.printf("%-14s  %s", s.Name, strings.Join(texts, ", "))
+		}
 	}
-	if m.Gaps != 0 {
-		goals = append(goals, fmt.Sprintf("%d slots without an event", m.Gaps))
-	}
-	out.printf("%s", strings.TrimRight(fmt.Sprintf("%-14s  %8d  %6.0f  %s  %8.3f  %24s  %6d  %5d  %4d  %5d  %s", s.Name, m.Checks, m.PerSecond, cpu, m.SitePer1000, late,
-		m.Missed, m.Down, m.ResidentBytes>>20, m.PeakBytes>>20, strings.Join(goals, "; ")), " "))
 }
 
 // seeMemory notes what this process has resident. The kernel's two figures are not of the same moment.

@@ -55,7 +55,7 @@ func probeStages() []probeStage {
 		{Name: probeBare, kind: kindBare, targets: 1000},
 		{Name: "probe", kind: kindFixed, Limit: probeBare, targets: 1000, interval: 250 * time.Millisecond, goals: each(goalRatio(1.15))},
 		{Name: probeBareTLS, kind: kindBare, targets: 1000, tls: true},
-		{Name: "probe-tls", kind: kindFixed, Limit: probeBareTLS, targets: 1000, interval: 2 * time.Second, tls: true, goals: each(goalRatio(1.10))},
+		{Name: "probe-tls", kind: kindFixed, Limit: probeBareTLS, targets: 1000, interval: 1250 * time.Millisecond, tls: true, goals: each(goalRatio(1.10))},
 		{Name: probeSpread, kind: kindSpread, targets: 800, interval: time.Second},
 		{Name: "probe-800", kind: kindFixed, Limit: probeSpread, targets: 800, interval: time.Second, goals: each(goalCPU(0.16), goalRatio(0))},
 		{Name: "late-5000", kind: kindFixed, targets: 1000, interval: 200 * time.Millisecond, goals: each(goalLate(10), goalMissed(0.5))},
