@@ -38,8 +38,9 @@ var only = map[string][]string{
 	"github.com/goccy/go-yaml":                   {"cli"},
 	"github.com/twmb/franz-go/pkg/kfake":         {"embedded"},
 	"github.com/fergusstrange/embedded-postgres": {"embedded"},
-	"flag":    {},
-	"testing": {"embedded/testservices"},
+	"flag":             {},
+	"testing":          {"embedded/testservices"},
+	"golang.org/x/net": {"prober"},
 }
 
 func TestImportsPointInTheDirectionOfTheData(t *testing.T) {

@@ -121,6 +121,7 @@ func (p *program) app() *urfave.App {
 			p.tailCommand(), p.targetsCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
 		},
 	}
+	app.DisableSliceFlagSeparator = true // a flag that may be given again is, and a comma is part of its value
 	everyCommand(app.Commands, func(c *urfave.Command) {
 		c.HideHelpCommand = true
 		c.OnUsageError = usageFault

@@ -1,8 +1,9 @@
 // Package prober is targets in, events out: it checks web sites on a schedule and hands one event of package event to
 // Kafka for every slot. [Definitions] publishes what the targets are, before the first of them is checked, and reads it.
 //
-// In come targets, an [Emitter] and a context. Out goes one CheckCompleted for each slot: `up`, `down`, or `missed` with
-// the reason why nothing was measured.
+// In come targets, an [Emitter] and a context. Out goes one CheckCompleted for each slot: `up`, `degraded`, `down`, or
+// `missed` with the reason why nothing was measured. What a check does follows from the scheme of the target's URL: http, https,
+// tcp, tls or dns.
 //
 // # Guarantees
 //
@@ -16,15 +17,16 @@
 //   - Idle targets cost no goroutine and no timer: one scheduler holds a heap of them.
 //   - A check opens connections of its own and closes them; it reads at most [MaxBodyBytes] of a body and [MaxHeaderBytes] of
 //     a header. Times are in UTC and whole microseconds.
-//   - No text of a check's event holds a URL's query, user name or password; every text is valid UTF-8 without control
+//   - No connection is made to an address that [Addresses] refuses, whatever name or redirect leads there.
+//   - No text of a check's event holds a URL's query, or a secret that was sent; every text is valid UTF-8 without control
 //     characters. A definition holds the target's URL whole.
 //
 // # What it never does
 //
-// It never reads the database, or a topic but that of definitions, knows no processor, does not apply a target's [Rules], and
-// runs no check twice in one slot. It takes no proxy
-// from the environment: what is measured is the way from here to the target, not one that a shell happened to name. It
-// keeps no cookies and sends no credentials.
+// It never reads the database, or a topic but that of definitions, knows no processor, and does not apply a target's [Rules].
+// It asks a target twice in one slot only where the target says so, and takes no proxy from the environment: what is measured is
+// the way from here to the target, not one that a shell happened to name. It keeps no cookies, and sends credentials to the
+// target's own host only.
 //
 // The clock may step. Slots are moments of the wall clock; a clock that steps back makes the prober wait until it is past
 // the last slot it has run, because an event for that slot exists; one that steps forward leaves slots that are written as

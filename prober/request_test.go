@@ -79,8 +79,7 @@ func TestARequestIsWhatItsTargetSays(t *testing.T) {
 func TestARedirectTakesAlongWhatRFC9110Says(t *testing.T) {
 	other := httptest.NewServer(echo)
 	defer other.Close()
-	var server *httptest.Server
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var status int
 		if _, err := fmt.Sscanf(r.URL.Path, "/%d", &status); err != nil {
 			echo(w, r)
