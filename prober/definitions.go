@@ -105,7 +105,7 @@ func (d Definitions) produce(ctx context.Context, client *kgo.Client, records []
 // that comes twice is no other one.
 func (d Definitions) client(options ...kgo.Opt) (*kgo.Client, error) {
 	client, err := kgo.NewClient(slices.Concat(d.Kafka, []kgo.Opt{
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.KeepControlRecords(),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.KeepControlRecords(), kgo.FetchMaxWait(fetchWait),
 	}, options)...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a Kafka client: %w", err)

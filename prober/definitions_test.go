@@ -315,6 +315,43 @@ func TestReadingEndsThoughTheLastRecordIsGone(t *testing.T) {
 	d.publish(t, targets)
 }
 
+func TestAPartitionEndsWhereItsLeaderHasNoMore(t *testing.T) {
+	d := newDefinitions(t)
+	for partition := range int32(3) {
+		d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, every("a", time.Minute)), Partition: partition})
+	}
+	client, err := d.Definitions.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	topic := &topicReader{client: client, topic: d.Topic}
+	if err := topic.bound(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for left := 3; left >= 0; left-- {
+		if err := topic.dropEnded(t.Context()); err != nil || len(topic.ends) != left {
+			t.Fatalf("%v are left, want %d: %v", topic.ends, left, err)
+		}
+		topic.next[int32(left)-1]++ // as if its only record was read
+	}
+}
+
+// A list that is cut short would have targets removed.
+func TestReadingIsNotOverWhileKafkaGivesNothing(t *testing.T) {
+	d := newDefinitions(t)
+	d.publish(t, []Target{every("a", time.Minute)}, "a")
+	d.cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		d.cluster.KeepControl()
+		return nil, errors.New("the connection is cut"), true
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*quietTime)
+	defer cancel()
+	if known, err := d.Read(ctx); err == nil || !strings.Contains(err.Error(), "reading ") {
+		t.Errorf("read %+v, %v", known, err)
+	}
+}
+
 func TestPublishingEndsWithItsContextWhileKafkaTakesNothing(t *testing.T) {
 	d := newDefinitions(t)
 	d.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {

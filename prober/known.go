@@ -6,16 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"webcheck/gen/event"
 	"webcheck/schemas"
 )
-
-// quietTime is how long the topic may bring nothing, twice, before it counts as read: the last records before its end may have
-// been compacted away, and then nothing says that the end is reached. In between its leaders are asked whether they are there.
-const quietTime = 3 * time.Second
 
 // noPartition is no partition's number.
 const noPartition = -1
@@ -69,15 +64,15 @@ func (d Definitions) Read(ctx context.Context) (*Known, error) {
 		return nil, err
 	}
 	defer client.Close()
-	left, partitions, err := d.spans(ctx, client)
-	if err != nil {
+	topic := &topicReader{client: client, topic: d.Topic}
+	if err := topic.bound(ctx); err != nil {
 		return nil, err
 	}
 	known := &Known{
 		Targets: make(map[string]Defined), elsewhere: make(map[string]map[int32]Defined),
-		partitions: partitions, partitioner: kgo.StickyKeyPartitioner(nil).ForTopic(d.Topic), // as every client of Kafka does it
+		partitions: topic.partitions, partitioner: kgo.StickyKeyPartitioner(nil).ForTopic(d.Topic), // as every client of Kafka does it
 	}
-	err = d.read(ctx, client, left, func(r *kgo.Record) error {
+	err = topic.read(ctx, func(r *kgo.Record) error {
 		found, err := d.defined(ctx, r)
 		if err == nil {
 			known.put(found)
@@ -157,72 +152,4 @@ func (k *Known) tombstones(topic, id string, but int32) []*kgo.Record {
 		remove(d)
 	}
 	return records
-}
-
-// read calls each for the topic's records, those of a partition in order, until the ends in left or until it is quiet.
-func (d Definitions) read(ctx context.Context, client *kgo.Client, left map[int32]int64, each func(*kgo.Record) error) error {
-	starts := make(map[int32]kgo.Offset)
-	for partition := range left {
-		starts[partition] = kgo.NewOffset().AtStart()
-	}
-	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{d.Topic: starts})
-	for asked := false; len(left) > 0; {
-		poll, cancel := context.WithTimeout(ctx, quietTime)
-		fetches := client.PollFetches(poll)
-		quiet := poll.Err() != nil && ctx.Err() == nil
-		cancel()
-		switch {
-		case fetches.NumRecords() > 0:
-			asked = false
-		case quiet && asked:
-			return nil
-		case quiet:
-			if _, _, err := d.spans(ctx, client); err != nil {
-				return err
-			}
-			asked = true
-			continue
-		}
-		for _, failed := range fetches.Errors() {
-			return fmt.Errorf("reading %q: %w", d.Topic, failed.Err)
-		}
-		for records := fetches.RecordIter(); !records.Done(); {
-			r := records.Next()
-			if !r.Attrs.IsControl() {
-				if err := each(r); err != nil {
-					return err
-				}
-			}
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-		}
-	}
-	return nil
-}
-
-// spans returns the end of each partition of the topic that has records, and how many partitions there are.
-func (d Definitions) spans(ctx context.Context, client *kgo.Client) (map[int32]int64, int, error) {
-	admin := kadm.NewClient(client)
-	starts, err := admin.ListStartOffsets(ctx, d.Topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("listing the offsets of %q: %w", d.Topic, err)
-	}
-	ends, err := admin.ListEndOffsets(ctx, d.Topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("listing the offsets of %q: %w", d.Topic, err)
-	}
-	spans := make(map[int32]int64)
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, found := starts.Lookup(d.Topic, end.Partition); found && start.Offset < end.Offset {
-			spans[end.Partition] = end.Offset
-		}
-	})
-	return spans, len(ends[d.Topic]), nil
 }
