@@ -32,15 +32,16 @@ var only = map[string][]string{
 	"github.com/jackc/pgx/v5":                    {"processor", "embedded", "cli", "gen/db"},
 	"github.com/pressly/goose/v3":                {"processor"},
 	"github.com/hamba/avro/v2":                   {"schemas"},
-	"github.com/prometheus/client_golang":        {"processor", "cli"},
+	"github.com/prometheus/client_golang":        {"prober", "processor", "cli"},
 	"github.com/twmb/franz-go/plugin/kprom":      {"processor"},
 	"github.com/zalando/go-keyring":              {"cli"},
 	"go.etcd.io/bbolt":                           {"prober"},
 	"github.com/goccy/go-yaml":                   {"cli"},
 	"github.com/twmb/franz-go/pkg/kfake":         {"embedded"},
 	"github.com/fergusstrange/embedded-postgres": {"embedded"},
-	"flag":    {},
-	"testing": {"embedded/testservices"},
+	"flag":             {},
+	"testing":          {"embedded/testservices"},
+	"golang.org/x/net": {"prober"},
 }
 
 func TestImportsPointInTheDirectionOfTheData(t *testing.T) {

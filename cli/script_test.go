@@ -25,7 +25,7 @@ import (
 )
 
 // TestScripts runs what a user could type. Beside the usual commands a script has those of scriptCommands, and URL, a site
-// that is up, with /down and /slow below it.
+// that is up, with /down, /slow and /private below it.
 func TestScripts(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
@@ -33,6 +33,11 @@ func TestScripts(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case "slow":
 			<-r.Context().Done()
+		case "private":
+			if r.Header.Get("X-Key") != "hunter2" {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+			_, _ = io.WriteString(w, r.Header.Get("X-Key"))
 		case "rude":
 			w.Header().Set("Location", "http://127.0.0.1:1/\x1b[2J")
 			w.WriteHeader(http.StatusFound)

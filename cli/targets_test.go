@@ -3,17 +3,23 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 	"webcheck/prober"
 	"webcheck/schemas"
@@ -38,8 +44,25 @@ func newTargetsTopic(t *testing.T) *targetsTopic {
 	}
 	t.Cleanup(client.Close)
 	return &targetsTopic{client, map[string]string{
-		"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": testservices.Registry(t).URL,
+		"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": closingRegistry(t),
 	}}
+}
+
+// closingRegistry is the tests' registry at another place, which closes all connections at the test's end: a command leaves that to
+// the end of its process.
+func closingRegistry(t *testing.T) string {
+	t.Helper()
+	registry, err := url.Parse(testservices.Registry(t).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	proxy := httputil.NewSingleHostReverseProxy(registry)
+	proxy.Transport = transport
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // run runs a command, wants its exit code, and returns what it printed.
@@ -61,25 +84,70 @@ func (k *targetsTopic) put(t *testing.T, key string, value []byte) {
 	}
 }
 
+// targetsCodec returns an encoder and a decoder of definitions for a topic.
+func targetsCodec(t *testing.T, registryURL, topic string) (*schemas.EncoderOf[event.TargetDefined], *schemas.DecoderOf[event.TargetDefined]) {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client, err := sr.NewClient(sr.URLs(registryURL), sr.HTTPClient(&http.Client{Transport: transport, Timeout: 10 * time.Second}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, registry := schemas.TargetDefined(topic), schemas.NewRegistry(client)
+	id, err := registry.Register(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schemas.NewEncoderOf[event.TargetDefined](schema, id), schemas.NewDecoderOf[event.TargetDefined](registry, schema)
+}
+
 // foreign is the value of a definition that another program wrote.
 func (k *targetsTopic) foreign(t *testing.T, id, version, definition string) []byte {
 	t.Helper()
-	client, err := sr.NewClient(sr.URLs(k.variables["WEBCHECK_REGISTRY_URL"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := schemas.TargetDefined(schemas.TopicTargets)
-	schemaID, err := schemas.NewRegistry(client).Register(t.Context(), schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := schemas.NewEncoderOf[event.TargetDefined](schema, schemaID).AppendEncode(nil, &event.TargetDefined{
+	encoder, _ := targetsCodec(t, k.variables["WEBCHECK_REGISTRY_URL"], schemas.TopicTargets)
+	value, err := encoder.AppendEncode(nil, &event.TargetDefined{
 		TargetID: id, DefinitionVersion: version, DefinedAt: time.Now(), URL: "https://example.com/", IntervalMs: 60_000, TimeoutMs: 10_000, Definition: definition,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return value
+}
+
+// TestTheTopicHasWhatWasWrittenLast writes and removes some of ten targets again and again, on the Kafka of the tests.
+func TestTheTopicHasWhatWasWrittenLast(t *testing.T) {
+	random, kafka := seed.Random(t), testservices.Kafka(t)
+	topic := kafka.Topic(t, schemas.TopicTargets, 3)
+	d := prober.Definitions{Kafka: kafka.Opts(), Topic: topic}
+	d.Encoder, d.Decoder = targetsCodec(t, testservices.Registry(t).URL, topic)
+	want := make(map[string]string) // definitions by id
+	for range seed.Runs(t, 10) {
+		known, err := d.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]string)
+		for _, one := range definedTargets(known) {
+			got[one.ID] = one.Definition
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+		var publish []prober.Target
+		var gone []string
+		for n := range 10 {
+			switch target := randomTarget(random, n); random.IntN(4) {
+			case 0:
+				publish, want[target.ID] = append(publish, target), target.Definition()
+			case 1:
+				gone = append(gone, target.ID)
+				delete(want, target.ID)
+			}
+		}
+		if err := d.Write(t.Context(), known, publish, gone); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestADefinitionThatCannotBeReadIsShownAndReplaced(t *testing.T) {

@@ -117,6 +117,8 @@ var corpus = map[string]struct {
 		want: seen{Outcome: "down", Failure: "protocol", Text: "unexpected EOF", Status: 200, HTTP: "1.1", Phases: noTransfer, Body: -1}},
 	"gzip of nothing": {answer: say(okHead + "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
 		want: seen{Outcome: "up", Status: 200, HTTP: "1.1", Phases: allPhases}},
+	"gzip of nothing, until the end": {answer: say(okHead + "Content-Encoding: gzip\r\n\r\n"),
+		want: seen{Outcome: "up", Status: 200, HTTP: "1.1", Phases: allPhases}},
 	"gzip that the target says it is in capitals": {answer: say(okHead + "Content-Encoding: GZIP\r\n\r\n" + zipped(5000)),
 		want: seen{Outcome: "up", Status: 200, HTTP: "1.1", Phases: allPhases, Body: 5000}},
 	"an encoding nobody asked for": {answer: say(okHead + "Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello"),

@@ -54,7 +54,7 @@ type definedRules struct {
 
 // Definition returns the whole definition as canonical JSON: one line, keys sorted, those of the configuration file, with every
 // value that was defined from the first version on, default or not, and those that came later where they are not at their
-// default. As an item of a file's targets it is read as the same target, and so does [ParseDefinition].
+// default. As an item of a file's targets it is read as the same target; [ParseDefinition] reads it alone.
 func (t Target) Definition() string {
 	usual := NewTarget("", "")
 	d := definition{

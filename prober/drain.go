@@ -2,10 +2,11 @@ package prober
 
 import "time"
 
-// drainRecords and drainBytes bound what is on its way from the disk to Kafka; all of it is acknowledged before more is sent.
+// drainRecords and drainBytes bound what is on its way from the disk to Kafka; all of it is acknowledged, and removed with one fsync,
+// before more is sent. A thousand at once were 3,000 events a second on a busy machine, which is less than a large prober makes.
 const (
-	drainRecords = 1000
-	drainBytes   = 1 << 20
+	drainRecords = 8000
+	drainBytes   = 4 << 20
 )
 
 // send hands the oldest events on disk to the client, when that has nothing else, and after the last of them those that wait

@@ -97,8 +97,9 @@ type SpoolState struct {
 
 // SpoolEmitter writes events to a topic, keyed with the target's id, so that those of a target stay in order. While Kafka
 // does not acknowledge, they go to a bounded spool on disk instead, also those that Kafka's client still has, and from there
-// to Kafka, oldest first, in this life or the next. An event is done when Kafka or the disk has it; it may reach Kafka twice, and
-// never after a younger one of its target that was not there before.
+// to Kafka, oldest first, in this life or the next. An event is done when Kafka or the disk has it. It may reach Kafka twice, and
+// no younger one of its target is there before it, unless a broker refused it alone with an error that the client does not
+// repeat, as of rights that came and went.
 type SpoolEmitter struct {
 	config SpoolConfig
 	disk   *spool // of the goroutine of run

@@ -176,7 +176,9 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 			trouble = fmt.Errorf("reading %q: %w", f.Topic, failed.Err)
 		}
 	}
-	f.say(trouble)
+	if trouble != nil || fetches.NumRecords() > 0 {
+		f.say(trouble)
+	}
 	changes := make(map[int32][]change)
 	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
 		for _, r := range fetched.Records {

@@ -29,6 +29,7 @@ func (f *follower) assigned(ctx context.Context, _ *kgo.Client, assigned map[str
 	}
 	f.mu.Unlock()
 	f.prober.do(func() { f.prober.dropOthers(mine) })
+	f.say(nil)
 	f.logger.Info("partitions assigned", "topic", f.Topic, "partitions", partitions)
 }
 
@@ -164,6 +165,9 @@ func (f *follower) revoked(ctx context.Context, _ *kgo.Client, revoked map[strin
 // lost is called when the group has given up on this prober, most often because Kafka was away. Its targets are checked on until it
 // is known whose they are: no event counts twice, and none is missing where nobody else can reach Kafka either.
 func (f *follower) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	if len(lost[f.Topic]) == 0 {
+		return
+	}
 	f.forget(lost[f.Topic])
 	f.logger.Warn("partitions lost; their targets are checked on until the group is joined again", "topic", f.Topic, "partitions", lost[f.Topic])
 }

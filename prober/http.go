@@ -169,8 +169,11 @@ func (c *checker) readBody(resp *http.Response, method string, t *Target, o *obs
 	}
 	unzip := c.unzip()
 	defer c.unzippers.Put(unzip)
-	if err := unzip.Reset(resp.Body); err != nil {
-		return noEarlyEnd(err)
+	switch err := unzip.Reset(resp.Body); {
+	case err == io.EOF: // there is nothing to undo
+		return nil
+	case err != nil:
+		return err
 	}
 	return o.read(unzip, keep)
 }

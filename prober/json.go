@@ -17,6 +17,9 @@ type jsonReader struct {
 	at   int
 }
 
+// maxKeys is more than any object of a definition may have; who looks a key up among those before it must not do so for ever.
+const maxKeys = 64
+
 // peek skips white space and returns the next byte; 0 at the end.
 func (r *jsonReader) peek() byte {
 	for r.at < len(r.text) {
@@ -59,6 +62,9 @@ func (r *jsonReader) object(each func(key string) error) error {
 		}
 		if slices.Contains(seen, key) {
 			return fmt.Errorf("has %q twice", key)
+		}
+		if len(seen) == maxKeys {
+			return fmt.Errorf("has more than %d keys", maxKeys)
 		}
 		seen = append(seen, key)
 		if !r.take(':') {

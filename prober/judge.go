@@ -47,6 +47,9 @@ func judge(own, attempt context.Context, t *Target, o *observation) verdict {
 	} else {
 		v = judgeResponse(t, o)
 	}
+	if v.text == "" {
+		return v
+	}
 	hidden := o.secrets
 	if u, err := t.parsedURL(); err == nil && u.RawQuery != "" {
 		hidden = append(hidden, u.RawQuery)

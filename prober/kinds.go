@@ -45,7 +45,7 @@ func notHostAndPort(u *url.URL) string {
 func notQuestion(u *url.URL) string {
 	name, kind := question(u)
 	switch {
-	case !isName(asciiHost(name)):
+	case !isName(asciiHost(name)) || u.Host != "" && u.Hostname() == "":
 		return "must name what to resolve, as in dns:///example.com?type=AAAA or dns://9.9.9.9/example.com"
 	case dnsTypes[kind] == 0 || u.RawQuery != "" && u.RawQuery != "type="+u.Query().Get("type") || u.Fragment != "":
 		return "may only have ?type= behind the name, with one of " + strings.Join(sortedKeys(dnsTypes), ", ")

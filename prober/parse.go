@@ -217,6 +217,9 @@ func (r *jsonReader) readRegex(into **regexp.Regexp) error {
 	if err := r.readText(&text); err != nil {
 		return err
 	}
+	if len(text) > MaxBodyRegexBytes { // compiling takes time, and somebody else wrote this
+		return fmt.Errorf("has %d bytes; it must have at most %d", len(text), MaxBodyRegexBytes)
+	}
 	pattern, err := regexp.Compile(strings.Clone(text))
 	if err != nil {
 		return errors.New("is no regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))

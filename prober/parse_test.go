@@ -73,6 +73,8 @@ func TestADefinitionThatIsNotUnderstoodWholeIsRefused(t *testing.T) {
 		"a bad duration":         {strings.Replace(plain, `"1m0s"`, `"1 minute"`, 1), `"interval" is "1 minute"`},
 		"a bad rule":             {strings.Replace(plain, `2 of 3`, `2 from 3`, 1), `"down", which is "2 from 3", without of`},
 		"a bad regex":            {strings.Replace(plain, `{`, `{"body_matches":"(a",`, 1), `"body_matches" is no regular expression: missing closing )`},
+		"a regex too long":       {strings.Replace(plain, `{`, `{"body_matches":"`+strings.Repeat("a", MaxBodyRegexBytes+1)+`",`, 1), `"body_matches" has 1025 bytes`},
+		"keys without end":       {strings.Replace(plain, `{`, `{"labels":{`+manyKeys(65)+`},`, 1), `"labels" has more than 64 keys`},
 		"not valid":              {strings.Replace(plain, `"home"`, `"Home"`, 1), `id: is "Home"`},
 		"without URL":            {`{"id":"home"}`, `url: must be absolute`},
 		"not UTF-8":              {strings.Replace(plain, `home`, "ho\xffme", 1), `not valid UTF-8`},
@@ -89,6 +91,14 @@ func TestADefinitionThatIsNotUnderstoodWholeIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyKeys(n int) string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf(`"k%d":""`, i)
+	}
+	return strings.Join(keys, ",")
 }
 
 func TestADefinitionWithoutAKeyHasItsDefault(t *testing.T) {
@@ -199,3 +209,11 @@ func randomTexts(rnd *rand.Rand) map[string]string {
 }
 
 func pick(rnd *rand.Rand, from ...string) string { return from[rnd.IntN(len(from))] }
+
+func BenchmarkVersion(b *testing.B) {
+	target := NewTarget("home", "https://example.com/health")
+	b.ReportAllocs()
+	for b.Loop() {
+		target.Version()
+	}
+}

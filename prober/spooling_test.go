@@ -85,17 +85,17 @@ func (l *ledger) check(t *testing.T, b *broker) {
 		target string
 		n      int
 	}
-	want := make(map[string]place)
+	want, encoder := make(map[string]place), checksEncoder()
 	for target, numbers := range l.safe {
 		for n := range numbers {
-			value, err := checksEncoder().AppendEncode(nil, numbered(target, n))
+			value, err := encoder.AppendEncode(nil, numbered(target, n))
 			if err != nil {
 				t.Fatal(err)
 			}
 			want[string(value)] = place{target, n}
 		}
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.seeds...), kgo.ConsumeTopics(b.topic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.seeds...), kgo.ConsumeTopics(b.topic), kgo.MetadataMinAge(20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,9 @@ func TestOutageGoesToDiskAndComesBackInOrder(t *testing.T) {
 
 func TestNothingIsWrittenToDiskWhileKafkaAnswers(t *testing.T) {
 	b := newBroker(t)
-	k, l := startEmitter(t, b.config(t), failingDisk(func() error { t.Error("the disk was written"); return nil })), newLedger()
+	config := b.config(t)
+	config.After = time.Minute
+	k, l := startEmitter(t, config, failingDisk(func() error { t.Error("the disk was written"); return nil })), newLedger()
 	for n := 1; n <= 2000; n++ {
 		l.emit(k, "home", n)
 	}

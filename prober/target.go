@@ -49,8 +49,10 @@ const (
 	MaxRedirectLimit = 50
 	// MaxURLBytes is what servers and proxies commonly take for a request line.
 	MaxURLBytes = 2048
-	// MaxBodyRegexBytes bounds the time that one match over [MaxBodyBytes] can take, which RE2 makes proportional to both.
+	// MaxBodyRegexBytes and MaxRegexSteps bound the time that one match over [MaxBodyBytes] can take, which RE2 makes
+	// proportional to that and to the steps of the regex: its characters, each as often as it may be repeated.
 	MaxBodyRegexBytes = 1024
+	MaxRegexSteps     = 2000
 	// MaxLabels, MaxLabelBytes bound what people attach to a target.
 	MaxLabels     = 32
 	MaxLabelBytes = 256
@@ -140,7 +142,7 @@ func (r StatusRange) String() string {
 	if r.Low == r.High {
 		return strconv.Itoa(r.Low)
 	}
-	return fmt.Sprintf("%d-%d", r.Low, r.High)
+	return strconv.Itoa(r.Low) + "-" + strconv.Itoa(r.High)
 }
 
 // DefaultStatus returns the codes that are fine when nothing is said: 200-299.

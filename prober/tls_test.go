@@ -1,6 +1,7 @@
 package prober
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,5 +165,32 @@ func TestHandshakeThatFailsIsDownWithTLS(t *testing.T) {
 			}
 			checkWritable(t, e)
 		})
+	}
+}
+
+func TestAProxyIsAskedForAWayToTLS(t *testing.T) {
+	ca := newAuthority(t)
+	certificate, key := sign(t, leaf(time.Now().Add(time.Hour), net.IPv4(127, 0, 0, 1)), ca)
+	pair := []tls.Certificate{{Certificate: [][]byte{certificate.Raw}, PrivateKey: key}}
+	proxy := serve(t, "127.0.0.1:0", func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		secure := tls.Server(conn, &tls.Config{Certificates: pair})
+		if _, err := http.ReadRequest(bufio.NewReader(secure)); err == nil {
+			_, _ = io.WriteString(secure, okHead+"Content-Length: 5\r\n\r\nhello")
+		}
+	})
+	target := NewTarget("home", "https://127.0.0.1:1/")
+	target.Proxy, target.HTTPVersion = strings.TrimSuffix(proxy, "/"), HTTP11
+	e := newCheckerTrusting(ca.pool).check(t.Context(), &target, target.Version())
+	want := seen{Outcome: "up", Status: 200, HTTP: "1.1", Phases: "connect tls first_byte transfer total", Body: 5}
+	if diff := cmp.Diff(want, look(e, want)); diff != "" {
+		t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
+	}
+	if e.CertificateExpiresAt == nil {
+		t.Error("the certificate was not seen")
+	}
+	checkWritable(t, e)
+	if e := Check(t.Context(), target); text(e.Failure) != "certificate" || e.CertificateExpiresAt == nil {
+		t.Errorf("of an authority nobody knows: %s, %s", text(e.Failure), text(e.FailureText))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,7 +122,26 @@ func validateRegex(f *faults, field, text string) {
 		f.add(field, "has %d bytes; it must have at most %d", len(text), MaxBodyRegexBytes)
 	case strings.ContainsFunc(text, unicode.IsControl):
 		f.add(field, `holds a control character; write it as an escape, as in \n or \x00`)
+	default:
+		if parsed, err := syntax.Parse(text, syntax.Perl); err == nil && steps(parsed) > MaxRegexSteps {
+			f.add(field, "repeats so much that it has %d steps; it must have at most %d", steps(parsed), MaxRegexSteps)
+		}
 	}
+}
+
+// steps is how long a regex is when its repetitions are written out.
+func steps(r *syntax.Regexp) int {
+	n := 1
+	if r.Op == syntax.OpLiteral {
+		n = len(r.Rune)
+	}
+	for _, part := range r.Sub {
+		n += steps(part)
+	}
+	if r.Op == syntax.OpRepeat {
+		n *= max(r.Min+1, r.Max)
+	}
+	return n
 }
 
 func (t Target) validateLabels(f *faults) {

@@ -31,6 +31,7 @@ var credentialHeaders = []string{"Authorization", "Proxy-Authorization"}
 func (t Target) validateRequest(f *faults) {
 	t.validateKind(f)
 	switch {
+	case t.Method == http.MethodGet:
 	case !method.MatchString(t.Method) || t.Method == http.MethodConnect:
 		f.add("method", "is %q; it must be a method in capitals other than CONNECT, as in POST", t.Method)
 	case t.Method == http.MethodHead && t.BodyMatches != nil:
@@ -56,19 +57,19 @@ func (t Target) validateRequest(f *faults) {
 
 // validateKind finds fields that are set and mean nothing to a target of this scheme.
 func (t Target) validateKind(f *faults) {
-	u, err := url.Parse(t.URL)
-	if err != nil || kinds[u.Scheme] == nil {
+	scheme, _, _ := strings.Cut(t.URL, ":")
+	kind := kinds[strings.ToLower(scheme)]
+	if kind == nil {
 		return
 	}
-	usual := NewTarget("", "")
-	for _, field := range []struct {
+	for _, field := range [...]struct {
 		name  string
 		isSet bool
 	}{
-		{"expect_status", len(t.Status) > 0 && !slices.Equal(t.Status, usual.Status)},
+		{"expect_status", len(t.Status) > 0 && !isDefaultStatus(t.Status)},
 		{"body_matches", t.BodyMatches != nil},
-		{"max_redirects", t.MaxRedirects != usual.MaxRedirects},
-		{"method", t.Method != usual.Method && t.Method != ""},
+		{"max_redirects", t.MaxRedirects != DefaultMaxRedirects},
+		{"method", t.Method != http.MethodGet && t.Method != ""},
 		{"headers", len(t.Headers) > 0},
 		{"secret_headers", len(t.SecretHeaders) > 0},
 		{"body", t.Body != ""},
@@ -77,14 +78,18 @@ func (t Target) validateKind(f *faults) {
 		{"body_not_matches", t.BodyNotMatches != nil},
 		{"header_matches", len(t.HeaderMatches) > 0},
 		{"certificate_days", t.CertificateDays != 0},
-		{"http_version", t.HTTPVersion != usual.HTTPVersion && t.HTTPVersion != ""},
+		{"http_version", t.HTTPVersion != AnyVersion && t.HTTPVersion != ""},
 		{"proxy", t.Proxy != ""},
 		{"tls_verify", !t.TLSVerify},
 	} {
-		if field.isSet && !slices.Contains(kinds[u.Scheme].fields, field.name) {
-			f.add(field.name, "means nothing to a target whose URL begins with %s://", u.Scheme)
+		if field.isSet && !slices.Contains(kind.fields, field.name) {
+			f.add(field.name, "means nothing to a target whose URL begins with %s://", scheme)
 		}
 	}
+}
+
+func isDefaultStatus(status []StatusRange) bool {
+	return len(status) == 1 && status[0] == StatusRange{200, 299}
 }
 
 func (t Target) validateHeaders(f *faults) {

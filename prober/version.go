@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // versionDomain keeps versions apart from every other hash. A new canonical form would need a new one.
@@ -18,57 +17,60 @@ const versionDomain = "webcheck target 1\n"
 // with every event for ever, so the form never changes for what it covers now: a field that comes later is written only
 // where it differs from its default.
 func (t Target) Version() string {
-	var b strings.Builder
-	b.WriteString(versionDomain)
-	line := func(name, value string) { fmt.Fprintf(&b, "%s %d:%s\n", name, len(value), value) }
+	var few [1024]byte // on the stack, and enough for most
+	b := append(few[:0], versionDomain...)
+	line := func(name, value string) {
+		b = append(append(b, name...), ' ')
+		b = append(strconv.AppendInt(b, int64(len(value)), 10), ':')
+		b = append(append(b, value...), '\n')
+	}
 	line("id", t.ID)
 	line("url", t.URL)
-	line("interval", fmt.Sprint(t.Interval.Nanoseconds()))
-	line("timeout", fmt.Sprint(t.Timeout.Nanoseconds()))
+	line("interval", strconv.FormatInt(t.Interval.Nanoseconds(), 10))
+	line("timeout", strconv.FormatInt(t.Timeout.Nanoseconds(), 10))
 	for _, r := range slices.SortedFunc(slices.Values(t.Status), func(a, b StatusRange) int {
 		return cmp.Or(a.Low-b.Low, a.High-b.High)
 	}) {
-		line("expect_status", fmt.Sprintf("%d-%d", r.Low, r.High))
+		line("expect_status", strconv.Itoa(r.Low)+"-"+strconv.Itoa(r.High))
 	}
 	if t.BodyMatches != nil {
 		line("body_matches", t.BodyMatches.String())
 	}
-	line("max_redirects", fmt.Sprint(t.MaxRedirects))
+	line("max_redirects", strconv.Itoa(t.MaxRedirects))
 	for _, key := range sortedKeys(t.Labels) {
 		line("label", key)
 		line("value", t.Labels[key])
 	}
 	t.Rules.versionLines(line)
 	t.requestLines(line)
-	hash := sha256.Sum256([]byte(b.String()))
+	hash := sha256.Sum256(b)
 	return hex.EncodeToString(hash[:6])
 }
 
 // requestLines calls line for each field that came after the rules and is not at its default.
 func (t Target) requestLines(line func(name, value string)) {
-	usual := NewTarget("", "")
-	for _, field := range []struct{ name, is, usual string }{
-		{"method", t.Method, usual.Method},
-		{"body", t.Body, usual.Body},
-		{"user", t.BasicAuth.User, usual.BasicAuth.User},
-		{"password", t.BasicAuth.Password, usual.BasicAuth.Password},
-		{"bearer_token", t.BearerToken, usual.BearerToken},
-		{"ip_family", t.IPFamily, usual.IPFamily},
-		{"http_version", t.HTTPVersion, usual.HTTPVersion},
-		{"proxy", t.Proxy, usual.Proxy},
+	for _, field := range [...]struct{ name, is, usual string }{
+		{"method", t.Method, http.MethodGet},
+		{"body", t.Body, ""},
+		{"user", t.BasicAuth.User, ""},
+		{"password", t.BasicAuth.Password, ""},
+		{"bearer_token", t.BearerToken, ""},
+		{"ip_family", t.IPFamily, AnyFamily},
+		{"http_version", t.HTTPVersion, AnyVersion},
+		{"proxy", t.Proxy, ""},
 	} {
 		if field.is != field.usual {
 			line(field.name, field.is)
 		}
 	}
-	for _, field := range []struct {
+	for _, field := range [...]struct {
 		name      string
 		is, usual int64
 	}{
 		{"max_latency", t.MaxLatency.Nanoseconds(), 0},
 		{"certificate_days", int64(t.CertificateDays), 0},
 		{"retries", int64(t.Retries), 0},
-		{"retry_gap", t.RetryGap.Nanoseconds(), usual.RetryGap.Nanoseconds()},
+		{"retry_gap", t.RetryGap.Nanoseconds(), DefaultRetryGap.Nanoseconds()},
 	} {
 		if field.is != field.usual {
 			line(field.name, strconv.FormatInt(field.is, 10))
