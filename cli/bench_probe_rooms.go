@@ -22,8 +22,7 @@ import (
 const (
 	// bareWorkers keep some cores busy, and more of them only make requests wait for one another.
 	bareWorkers = 16
-	// probeInFlight is more than the stages need, so that they are bounded by the machine. Two descriptors each fit what most
-	// systems allow.
+	// probeInFlight is more than the stages need, so that they are bounded by the machine.
 	probeInFlight = 4096
 	// probeLook is how often a prober is asked whether it has its targets.
 	probeLook = 10 * time.Millisecond
