@@ -65,6 +65,13 @@ func TestOwnFaultsAreNeverDown(t *testing.T) {
 	}
 }
 
+func TestATargetThatIsNotValidIsOurOwnFault(t *testing.T) {
+	e := Check(t.Context(), NewTarget("home", "ftp://example.com/"))
+	if e.Outcome != event.OutcomeMissed || text(e.Failure) != event.FailureOwnFault || !strings.Contains(text(e.FailureText), `"ftp"`) {
+		t.Errorf("%s, %s: %s", e.Outcome, text(e.Failure), text(e.FailureText))
+	}
+}
+
 func TestNetworkErrorsThatAreTheTargetsAreDown(t *testing.T) {
 	target := NewTarget("home", "http://example.com/")
 	for name, test := range map[string]struct {

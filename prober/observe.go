@@ -3,6 +3,7 @@ package prober
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -52,10 +53,14 @@ func (c *checker) ask(ctx context.Context, t *Target, o *observation) error {
 	if err != nil {
 		return err
 	}
+	kind := kinds[u.Scheme]
+	if kind == nil {
+		return fmt.Errorf("checking target %q: nothing checks URLs of the scheme %q", t.ID, u.Scheme)
+	}
 	if err := c.signIn(t, o); err != nil {
 		return err
 	}
-	return kinds[u.Scheme].ask(c, ctx, t, u, o)
+	return kind.ask(c, ctx, t, u, o)
 }
 
 // read reads the body up to its bound.

@@ -1,12 +1,15 @@
 package prober
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -80,4 +83,38 @@ func changed(rnd *rand.Rand, text string) string {
 		}
 	}
 	return text
+}
+
+// TestChecksAtTheSameTimeDoNotShareAnything lets one checker, which keeps what it reads with for the next, read different bodies.
+func TestChecksAtTheSameTimeDoNotShareAnything(t *testing.T) {
+	c := newChecker()
+	var all sync.WaitGroup
+	for i := range 8 {
+		body := strings.Repeat(fmt.Sprint(i), 1000*(i+1))
+		head := okHead
+		if i%2 == 1 {
+			head += "Content-Encoding: gzip\r\n"
+		}
+		target := NewTarget("home", serve(t, "127.0.0.1:0", func(conn net.Conn) {
+			_, _ = io.WriteString(conn, head+"\r\n")
+			if i%2 == 0 {
+				_, _ = io.WriteString(conn, body)
+				return
+			}
+			w := gzip.NewWriter(conn)
+			_, _ = io.WriteString(w, body)
+			_ = w.Close()
+		}))
+		target.BodyMatches = regexp.MustCompile("^" + fmt.Sprint(i) + "+$")
+		for range 4 {
+			all.Go(func() {
+				for range 20 {
+					if e := c.check(t.Context(), &target, ""); e.Outcome != "up" || int(*e.BodyBytes) != len(body) {
+						t.Errorf("%s, %s", e.Outcome, text(e.FailureText))
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
 }
