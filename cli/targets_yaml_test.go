@@ -139,6 +139,20 @@ func TestAChangeNamesTheFieldsThatDiffer(t *testing.T) {
 	}
 }
 
+func TestAChangeWithoutAFieldSaysWhatItIs(t *testing.T) {
+	home := prober.NewTarget("home", "https://example.com/")
+	for version, want := range map[string]string{
+		home.Version():  "not every prober reads it like this",
+		"0123456789ab":  "version: 0123456789ab -> " + home.Version(),
+		"\x1b[2J\u202e": `version: \x1b[2J\u202e -> ` + home.Version(),
+	} {
+		change := changedTarget{prober.Defined{ID: "home", Version: version, Definition: home.Definition()}, home}
+		if diff := cmp.Diff([]string{want}, change.lines()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // randomTarget is a valid target with the id t<n>, with texts that YAML can trip over.
 func randomTarget(random *rand.Rand, n int) prober.Target {
 	t := prober.NewTarget(fmt.Sprintf("t%d", n), "https://example.com/"+pick(random, "", "a?b=c&d=%20#x", "é: 'x' #y", "{a}[b]"))

@@ -158,6 +158,10 @@ func TestTheNewestDefinitionCountsWhereATargetIsInTwoPartitions(t *testing.T) {
 			}
 			d.write(t, &kgo.Record{Key: []byte("a"), Value: d.value(t, target), Partition: i, Timestamp: at})
 		}
+		if a := d.known(t).Targets["a"]; a.Version != now.Version() || a.Partition != partition {
+			t.Errorf("got %+v, want that of partition %d", a, partition)
+		}
+		d.publish(t, []Target{now}, "a") // which leaves one of it
 		d.publish(t, []Target{now})
 		d.publish(t, []Target{old}, "a")
 		d.publish(t, []Target{old})

@@ -44,11 +44,16 @@ type Known struct {
 	partitioner kgo.TopicPartitioner
 }
 
-// Has reports whether a prober takes from the topic what t, which is valid, says.
+// Has reports whether all probers take from the topic what t, which is valid, says: it is not in another partition too.
 func (k *Known) Has(t *Target) bool {
 	d, is := k.Targets[t.ID]
 	if !is || d.Version != t.Version() {
 		return false
+	}
+	for _, other := range k.elsewhere[t.ID] {
+		if !other.Removed {
+			return false
+		}
 	}
 	if d.Definition == t.Definition() {
 		return true
