@@ -179,13 +179,20 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 	if trouble != nil || fetches.NumRecords() > 0 {
 		f.say(trouble)
 	}
+	records := make(map[int32][]*kgo.Record)
+	fetches.EachRecord(func(r *kgo.Record) { records[r.Partition] = append(records[r.Partition], r) })
 	changes := make(map[int32][]change)
-	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
-		for _, r := range fetched.Records {
-			c, is := f.decode(ctx, r)
-			f.note(r, c, is, changes)
-		}
-	})
+	var decoding sync.WaitGroup
+	for _, records := range records {
+		decoding.Go(func() { // what a start takes is decoding, and there are more cores than one
+			decoded := make([]change, len(records))
+			for i, r := range records {
+				decoded[i] = f.decode(ctx, r)
+			}
+			f.note(records[len(records)-1], decoded, changes)
+		})
+	}
+	decoding.Wait()
 	f.mu.Lock()
 	var whole []int32
 	for p, l := range f.loading {
@@ -203,29 +210,32 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 	}
 }
 
-// change is one record of the topic: a definition, or a removal, which has no target.
+// change is one record of the topic: a definition; a removal, which has no target; or nothing, which has no id either.
 type change struct {
 	id string
 	defined
 }
 
-// note keeps a change for its partition, and the position behind it.
-func (f *follower) note(r *kgo.Record, c change, is bool, changes map[int32][]change) {
+// note keeps the changes of a partition, and the position behind last, which brought the last of them.
+func (f *follower) note(last *kgo.Record, decoded []change, changes map[int32][]change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.read[r.Partition] = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}
-	l := f.loading[r.Partition]
-	if l != nil {
-		l.heard = time.Now()
+	f.read[last.Partition] = kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1}
+	decoded = slices.DeleteFunc(decoded, func(c change) bool { return c.id == "" })
+	l := f.loading[last.Partition]
+	if l == nil {
+		if len(decoded) > 0 {
+			changes[last.Partition] = decoded
+		}
+		return
 	}
-	switch {
-	case !is:
-	case l == nil:
-		changes[r.Partition] = append(changes[r.Partition], c)
-	case c.target == nil:
-		delete(l.definitions, c.id)
-	default:
-		l.definitions[c.id] = c.defined
+	l.heard = time.Now()
+	for _, c := range decoded {
+		if c.target == nil {
+			delete(l.definitions, c.id)
+		} else {
+			l.definitions[c.id] = c.defined
+		}
 	}
 }
 
@@ -247,34 +257,33 @@ func (p *Prober) apply(changes map[int32][]change) {
 	}
 }
 
-// decode reads a record; is false where it says nothing about a target.
-func (f *follower) decode(ctx context.Context, r *kgo.Record) (c change, is bool) {
-	c.id = string(r.Key)
+// decode reads a record.
+func (f *follower) decode(ctx context.Context, r *kgo.Record) change {
+	id := string(r.Key)
 	switch {
 	case r.Attrs.IsControl():
-		return c, false
+		return change{}
 	case len(r.Value) == 0:
-		return c, true
+		return change{id: id}
 	}
 	var d event.TargetDefined
 	for {
 		err := f.Decoder.Decode(ctx, r.Value, &d)
 		switch {
-		case err == nil && d.TargetID != c.id:
-			err = fmt.Errorf("the key is %q and the target %q", clean(c.id, maxAssertionValueBytes), d.TargetID)
+		case err == nil && d.TargetID != id:
+			err = fmt.Errorf("the key is %q and the target %q", clean(id, maxAssertionValueBytes), d.TargetID)
 			fallthrough
 		case errors.Is(err, schemas.ErrUndecodable):
 			f.logger.Error("definition not read; the one before stays in force", "partition", r.Partition, "offset", r.Offset, "err", err)
-			return c, false
+			return change{}
 		case err == nil:
-			c.defined = newDefined(&d, r.Timestamp)
-			return c, true
+			return change{id: id, defined: newDefined(&d, r.Timestamp)}
 		}
 		f.say(fmt.Errorf("decoding %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)) // the registry is away
 		select {
 		case <-time.After(groupPause):
 		case <-ctx.Done():
-			return c, false
+			return change{}
 		}
 	}
 }
