@@ -16,8 +16,8 @@ import (
 const (
 	// piecedFrom is the size from which a file is read in pieces: the parser takes half a second and 100 MiB for each megabyte.
 	piecedFrom = 256 << 10
-	// pieceBytes is the least size of a piece. Smaller ones gain nothing, and larger ones cost memory.
-	pieceBytes = 32 << 10
+	// pieceBytes is the least size of a piece: the time that the parser takes for a byte grows with it, and so does the memory.
+	pieceBytes = 4 << 10
 )
 
 // piece is some items of a file's list of targets.
