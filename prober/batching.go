@@ -3,39 +3,49 @@ package prober
 import "time"
 
 const (
-	// maxBatch is how much later than its moment a slot may be begun so that it shares a wake-up of the process with others. At
-	// 800 checks a second waking up for each costs more than a third of the prober's CPU.
-	maxBatch = 4 * time.Millisecond
-	// batchStep is by how much a batch grows a turn, and behind how late a wake-up may be before the process is taken to be busy:
-	// a burst then only lengthens the queue for the CPU, so batches are halved.
-	batchStep = 250 * time.Microsecond
-	behind    = time.Millisecond
+	// maxBatch and the 50th part of its interval are how much later than its moment a slot may be begun, so that it shares a wake-up
+	// of the process with others. A process that wakes up for each of 800 checks a second spends most of its CPU on waking up: Go's
+	// sysmon alone looks around every 20 µs for a millisecond after each.
+	maxBatch      = 20 * time.Millisecond
+	batchInterval = 50
+	// batchStep is by how much the pause grows a turn. It is halved when a wake-up is later than behind, because the process is busy
+	// then and a burst only lengthens the queue for the CPU, and when a turn begins more than maxTogether checks, for the last of them.
+	batchStep   = time.Millisecond
+	behind      = time.Millisecond
+	maxTogether = 32
 )
 
 // batching decides how long the scheduler lets due slots gather before it wakes up for them.
 type batching struct {
-	batch   time.Duration
-	planned time.Time // wake-up
-	last    time.Time // turn
+	pause   time.Duration // from a turn to the next one at least
+	planned time.Time     // wake-up
+	last    time.Time     // turn
 }
 
 // begin notes that a turn begins.
 func (b *batching) begin(now time.Time) {
-	switch late := now.Sub(b.planned); {
+	switch {
 	case b.planned.IsZero():
-	case late > behind:
-		b.batch /= 2
+	case now.Sub(b.planned) > behind:
+		b.pause /= 2
 	default:
-		b.batch = min(b.batch+batchStep, maxBatch)
+		b.pause = min(b.pause+batchStep, maxBatch)
 	}
 	b.planned, b.last = time.Time{}, now
 }
 
-// until returns how long to sleep when the next slot is due at that moment.
-func (b *batching) until(now, next time.Time) time.Duration {
-	if gathered := b.last.Add(b.batch); next.Before(gathered) {
+// began notes how many checks the turn began.
+func (b *batching) began(checks int) {
+	if checks > maxTogether {
+		b.pause /= 2
+	}
+}
+
+// until returns how long to sleep when the next slot is due at that moment, and its target's interval is so long.
+func (b *batching) until(now, next time.Time, interval time.Duration) time.Duration {
+	if gathered := b.last.Add(min(b.pause, interval/batchInterval)); next.Before(gathered) {
 		next = gathered
 	}
-	b.planned = now.Add(next.Sub(now))
+	b.planned = next
 	return next.Sub(now)
 }

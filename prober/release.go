@@ -61,7 +61,8 @@ func (p *Prober) do(change func()) bool {
 func (p *Prober) sleep(owing bool) time.Duration {
 	sleep := maxSleep
 	if len(p.schedule) > 0 {
-		sleep = min(sleep, p.batching.until(p.now(), moment(p.schedule[0].wake)))
+		w := p.schedule[0]
+		sleep = min(sleep, p.batching.until(p.now(), moment(w.wake), time.Duration(w.interval)*time.Millisecond))
 	}
 	if owing {
 		sleep = min(sleep, repayPause)
@@ -73,6 +74,8 @@ func (p *Prober) sleep(owing bool) time.Duration {
 func (p *Prober) release(ctx, checks context.Context) {
 	p.reapAll()
 	p.batching.begin(p.now())
+	before := p.checks.running
+	defer func() { p.batching.began(p.checks.running - before) }()
 	for n := 0; ctx.Err() == nil && len(p.schedule) > 0; n++ {
 		w := p.schedule[0]
 		now := p.now().UnixMilli()
