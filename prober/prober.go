@@ -50,6 +50,10 @@ type Prober struct {
 	finished   []*inHand // checks that have ended and are not reaped
 	reap       chan struct{}
 	eager      atomic.Bool // somebody waits for a check to end
+
+	work    chan *inHand // for a goroutine that has nothing to do
+	idle    atomic.Int64 // goroutines that have nothing to do
+	workers sync.WaitGroup
 }
 
 // New returns a prober of c, or all of c's faults.
@@ -60,7 +64,7 @@ func New(c Config) (*Prober, error) {
 	}
 	p := &Prober{
 		config: c, check: newCheckerOf(c).check, now: time.Now, shares: make(map[int32]*share), hosts: make(map[string]*bound),
-		checks: bound{most: c.MaxInFlight}, changes: make(chan func()), ended: make(chan struct{}), reap: make(chan struct{}, 1),
+		checks: bound{most: c.MaxInFlight}, changes: make(chan func()), ended: make(chan struct{}), reap: make(chan struct{}, 1), work: make(chan *inHand),
 	}
 	if p.metrics, err = newMetrics(c.Metrics, p.books.waiting); err != nil {
 		return nil, fmt.Errorf("preparing the prober: %w", err)
@@ -124,7 +128,7 @@ func (p *Prober) takeFixed() {
 // clock is the moment up to which slots may have been taken: now, or later where the clock stepped back.
 func (p *Prober) clock() int64 { return max(p.now().UnixMilli(), p.released) }
 
-// start runs the check of w's slot in a goroutine of its own.
+// start runs the check of w's slot in a goroutine beside the scheduler's.
 func (p *Prober) start(ctx context.Context, w *planned, host *bound) {
 	h := w.hold
 	if h == nil {
@@ -134,10 +138,33 @@ func (p *Prober) start(ctx context.Context, w *planned, host *bound) {
 	h.target, h.version = w.target, w.version // it may have waited while they changed
 	p.checks.running++
 	host.running++
-	go func() {
+	select {
+	case p.work <- h:
+	default:
+		p.workers.Go(func() { p.workOn(ctx, h) })
+	}
+}
+
+// maxIdleWorkers is how many goroutines stay for the next checks: their stacks have grown already, which is some percent of what a check
+// costs. They are as many as may begin together, so that a prober of many targets does not keep hundreds.
+const maxIdleWorkers = maxTogether
+
+// workOn runs the check of h, and then others, until enough goroutines do nothing.
+func (p *Prober) workOn(ctx context.Context, h *inHand) {
+	for {
 		p.hand(h, p.checkSafely(ctx, h))
 		p.finish(h)
-	}()
+		if p.idle.Add(1) > maxIdleWorkers {
+			p.idle.Add(-1)
+			return
+		}
+		select {
+		case h = <-p.work:
+			p.idle.Add(-1)
+		case <-p.ended:
+			return
+		}
+	}
 }
 
 // finish reports that the check of h has ended.

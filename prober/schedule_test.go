@@ -184,6 +184,8 @@ func TestCheckThatEndedIsNotHeldAgainstASlotThatIsDue(t *testing.T) {
 		p.finish(&inHand{definedSlot: w.definition(w.slot - w.interval), host: host}) // while the scheduler was busy
 		p.release(t.Context(), t.Context())
 		p.awaitChecks()
+		close(p.ended)
+		p.workers.Wait()
 		if got := reasons(store.all()); got["up"] != 1 {
 			t.Errorf("got %v, want a check", got)
 		}

@@ -42,6 +42,7 @@ func (p *Prober) stop(ctx context.Context, cut context.CancelFunc, follow *follo
 	patience := time.AfterFunc(time.Duration(checksShare*float64(p.config.ShutdownTimeout)), cut)
 	defer patience.Stop()
 	p.awaitChecks()
+	p.workers.Wait()
 	err := p.flush(ctx)
 	if follow != nil {
 		follow.leave(ctx)
