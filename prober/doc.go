@@ -32,6 +32,6 @@
 // target's own host only.
 //
 // The clock may step. Slots are moments of the wall clock; a clock that steps back makes the prober wait until it is past
-// the last slot it has run, because an event for that slot exists; one that steps forward leaves slots that are written as
+// the last slot it has run, because an event for that slot exists, unless that is more than a minute; one that steps forward leaves slots that are written as
 // missed, `not_running`.
 package prober

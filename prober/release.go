@@ -1,8 +1,10 @@
 package prober
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"webcheck/gen/event"
@@ -13,6 +15,9 @@ const (
 	maxSleep = time.Second
 	// clockSlack is how far back the clock may go before it is worth a line: NTP moves it by less all the time.
 	clockSlack = time.Second
+	// maxBack is how far back the clock may go and the prober still wait until it is past the last slot that was run. A clock that was
+	// a day ahead for a moment must not silence the prober for a day.
+	maxBack = time.Minute
 )
 
 // runSchedule accounts for slots as they become due, until ctx ends.
@@ -32,7 +37,11 @@ func (p *Prober) runSchedule(ctx, checks context.Context) {
 		case <-timer.C:
 		}
 		now := p.now()
-		if back := before.Round(0).Sub(now.Round(0)); back > clockSlack {
+		switch back := before.Round(0).Sub(now.Round(0)); {
+		case back > maxBack:
+			p.config.Logger.Warn("the clock stepped far back; the slots from now on are run, whatever was written of them", "by", back)
+			p.planAnew(now.UnixMilli())
+		case back > clockSlack:
 			p.config.Logger.Warn("the clock stepped back; slots that were run are not run again", "by", back)
 		}
 		before = now
@@ -43,6 +52,28 @@ func (p *Prober) runSchedule(ctx, checks context.Context) {
 		p.metrics.turn(p)
 		timer.Reset(p.sleep(owing))
 	}
+}
+
+// planAnew goes on from now where the clock was far ahead. What was written of the slots that come stays, and what is measured now
+// has the same ids and counts instead of what was missed.
+func (p *Prober) planAnew(now int64) {
+	for _, w := range p.schedule {
+		p.unwait(w)
+		if h := w.hold; h != nil {
+			w.hold = nil
+			p.books.cancel(h)
+		}
+		w.goTo(w.at(now) + w.interval)
+	}
+	heap.Init(&p.schedule)
+	p.debts = slices.DeleteFunc(p.debts, func(d *debt) bool {
+		d.spans = slices.DeleteFunc(d.spans, func(s span) bool { return s.from >= now })
+		if len(d.spans) == 0 && d.planned.debt == d {
+			d.planned.debt = nil
+		}
+		return len(d.spans) == 0
+	})
+	p.released = now
 }
 
 // do has the scheduler call change between two turns, and returns after that; false when it takes no more.

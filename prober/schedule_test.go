@@ -251,6 +251,35 @@ func TestClockThatStepsBackIsSaidOnceAndWaitedFor(t *testing.T) {
 	})
 }
 
+func TestClockThatWasADayAheadDoesNotSilenceTheProber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, lines := newRecorder(), newLines()
+		p := newTestProber(t, Config{Emit: store, Logger: lines.logger(), CatchUp: time.Minute, Targets: []Target{every("one", time.Second)}}, taking(time.Millisecond))
+		var offset atomic.Int64
+		p.now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+		stop := run(t, p)
+		wait(10 * time.Second)
+		offset.Store(int64(24 * time.Hour))
+		wait(3 * time.Second)
+		offset.Store(0)
+		back := time.Now()
+		wait(10 * time.Second)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		checked := 0
+		for _, e := range store.all() {
+			if e.Outcome == event.OutcomeUp && e.StartedAt.After(back) && e.Slot.Before(back.Add(time.Minute)) {
+				checked++
+			}
+		}
+		if checked < 8 {
+			t.Errorf("%d checks in the ten seconds after the clock was right again", checked)
+		}
+		lines.want(t, "the clock stepped far back; the slots from now on are run, whatever was written of them")
+	})
+}
+
 func TestPanicInACheckIsAnOwnFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newRecorder()
