@@ -33,6 +33,8 @@ const (
 	// groupTimeout bounds a question to the group's coordinator, and groupPause lies between two of them.
 	groupTimeout = 5 * time.Second
 	groupPause   = 500 * time.Millisecond
+	// commitAgain is when a commit that the group refused is tried again; it refuses them while it deals out partitions.
+	commitAgain = 200 * time.Millisecond
 	// definitionsAtOnce is how many definitions the scheduler is given at once.
 	definitionsAtOnce = 5000
 )
@@ -202,6 +204,7 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 	}
 	f.mu.Unlock()
 	slices.Sort(whole)
+	f.claim(ctx, whole)
 	for _, p := range whole {
 		f.finishLoading(p)
 	}

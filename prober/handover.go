@@ -182,23 +182,47 @@ func (f *follower) forget(partitions []int32) {
 	}
 }
 
+// claim tells the group, of partitions that nobody has accounted for yet, that this prober does from now on, before it begins a check:
+// killed right after its first one, it would otherwise leave slots that nobody knows of.
+func (f *follower) claim(ctx context.Context, partitions []int32) {
+	now := accounted{until: f.prober.now().UnixMilli()}
+	marks := make(map[int32]accounted)
+	f.mu.Lock()
+	for _, p := range partitions {
+		if l := f.loading[p]; l != nil && l.until.until == 0 {
+			l.until, marks[p] = now, now
+		}
+	}
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
+	defer cancel()
+	for f.commit(ctx, marks) != nil {
+		select {
+		case <-time.After(commitAgain):
+		case <-ctx.Done(): // it checks nevertheless
+			return
+		}
+	}
+}
+
 // commitMarks tells the group regularly how far the slots are accounted for, until ctx ends.
 func (f *follower) commitMarks(ctx context.Context) {
-	ticker := time.NewTicker(accountEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(accountEvery)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-f.loaded:
 		case <-ctx.Done():
 			return
 		}
-		marks := f.loadedMarks()
 		limited, cancel := context.WithTimeout(ctx, groupTimeout)
-		if err := f.commit(limited, marks); err != nil && ctx.Err() == nil {
-			f.logger.Debug("telling the group what is accounted for", "err", err)
-		}
+		err := f.commit(limited, f.loadedMarks())
 		cancel()
+		if timer.Reset(accountEvery); err != nil && ctx.Err() == nil {
+			f.logger.Debug("telling the group what is accounted for", "err", err)
+			timer.Reset(commitAgain)
+		}
 	}
 }
 

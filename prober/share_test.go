@@ -152,18 +152,18 @@ func runRandomRelay(t *testing.T, rnd *rand.Rand) {
 	runners := []*runner{r.start(), r.start()}
 	started := time.Now()
 	for p := range partitions {
-		r.take(runners[rnd.IntN(2)], p)
+		r.take(runners[r.rnd.upTo(2)], p)
 	}
-	for range 5 + rnd.IntN(25) {
+	for range 5 + r.rnd.upTo(25) {
 		wait(time.Duration(r.rnd.upTo(int64(8 * time.Second))))
-		p := rnd.Int32N(partitions)
-		switch rnd.IntN(5) {
+		p := int32(r.rnd.upTo(int64(partitions)))
+		switch r.rnd.upTo(5) {
 		case 0:
 			r.handOver(p)
 			wait(time.Duration(r.rnd.upTo(int64(3 * time.Second))))
-			r.take(runners[rnd.IntN(2)], p)
+			r.take(runners[r.rnd.upTo(2)], p)
 		case 1:
-			runners = r.crash(runners, rnd.IntN(2))
+			runners = r.crash(runners, int(r.rnd.upTo(2)))
 		case 2:
 			r.change(p)
 		default:
