@@ -44,7 +44,15 @@ func newProbers(ctx context.Context, t *testing.T, targets int) *probers {
 
 func (p *probers) probe(name string, args ...string) *child {
 	p.t.Helper()
-	return p.start(append([]string{"probe", "--prober-name", name, "--prober-session-timeout", "6s", "--prober-spool-dir", filepath.Join(p.dir, "spool-"+name)}, args...)...)
+	c := p.start(append([]string{"probe", "--prober-name", name, "--prober-session-timeout", "6s", "--prober-spool-dir", filepath.Join(p.dir, "spool-"+name), "--log-level", "debug"}, args...)...)
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			_ = c.command.Process.Kill()
+			<-c.done
+			p.t.Logf("what %s said:\n%s", name, c.output)
+		}
+	})
+	return c
 }
 
 // await waits until the answer of a query is at least n.

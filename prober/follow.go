@@ -78,7 +78,7 @@ type follower struct {
 
 // loading is a partition that is read from its start to the end that it had.
 type loading struct {
-	end         int64
+	start, end  int64 // 0 and 0 where there is nothing
 	until       accounted
 	definitions map[string]defined
 	heard       time.Time // when the partition last brought something
@@ -122,7 +122,8 @@ func (f *follower) options() []kgo.Opt {
 		kgo.AdjustFetchOffsetsFn(fromStart),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxBytes(followFetchBytes),
-		kgo.KeepControlRecords(), // the end of a partition may be one
+		kgo.FetchMaxWait(fetchWait), // a partition that is assigned waits for the fetch in hand
+		kgo.KeepControlRecords(),    // the end of a partition may be one
 	)
 }
 
@@ -195,15 +196,7 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 		})
 	}
 	decoding.Wait()
-	f.mu.Lock()
-	var whole []int32
-	for p, l := range f.loading {
-		if next := f.read[p].Offset; next >= l.end || time.Since(l.heard) >= quietTime {
-			whole = append(whole, p)
-		}
-	}
-	f.mu.Unlock()
-	slices.Sort(whole)
+	whole := f.whole(ctx)
 	f.claim(ctx, whole)
 	for _, p := range whole {
 		f.finishLoading(p)
@@ -211,6 +204,36 @@ func (f *follower) take(ctx context.Context, fetches kgo.Fetches) {
 	if len(changes) > 0 {
 		f.prober.do(func() { f.prober.apply(changes) })
 	}
+}
+
+// whole returns the partitions that are read to the ends that they had when they were assigned.
+func (f *follower) whole(ctx context.Context) (whole []int32) {
+	quiet := topicReader{client: f.client, topic: f.Topic, next: make(map[int32]int64), ends: make(map[int32]int64)}
+	f.mu.Lock()
+	for p, l := range f.loading {
+		next := max(l.start, f.read[p].Offset)
+		switch {
+		case next >= l.end:
+			whole = append(whole, p)
+		case time.Since(l.heard) >= quietTime:
+			quiet.next[p], quiet.ends[p], l.heard = next, l.end, time.Now()
+		}
+	}
+	f.mu.Unlock()
+	if asked := slices.Collect(maps.Keys(quiet.ends)); len(asked) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, groupTimeout)
+		defer cancel()
+		if err := quiet.dropEnded(ctx); err != nil {
+			f.say(fmt.Errorf("reading %q: %w", f.Topic, err))
+		}
+		for _, p := range asked {
+			if _, more := quiet.ends[p]; !more {
+				whole = append(whole, p)
+			}
+		}
+	}
+	slices.Sort(whole)
+	return whole
 }
 
 // change is one record of the topic: a definition; a removal, which has no target; or nothing, which has no id either.

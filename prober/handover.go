@@ -39,12 +39,12 @@ func (f *follower) prepare(ctx context.Context, partitions []int32) map[int32]*l
 		return nil
 	}
 	var marks map[int32]accounted
-	var ends map[int32]int64
+	reader := topicReader{client: f.client, topic: f.Topic}
 	for attempt := 1; ; attempt++ {
 		limited, cancel := context.WithTimeout(ctx, groupTimeout)
 		var err error
 		if marks, err = f.committed(limited); err == nil {
-			ends, err = f.ends(limited)
+			err = reader.bound(limited)
 		}
 		cancel()
 		if err == nil {
@@ -61,7 +61,7 @@ func (f *follower) prepare(ctx context.Context, partitions []int32) map[int32]*l
 	}
 	loads := make(map[int32]*loading, len(partitions))
 	for _, p := range partitions {
-		loads[p] = &loading{end: ends[p], until: marks[p], definitions: make(map[string]defined), heard: time.Now()}
+		loads[p] = &loading{start: reader.next[p], end: reader.ends[p], until: marks[p], definitions: make(map[string]defined), heard: time.Now()}
 	}
 	return loads
 }
@@ -87,31 +87,6 @@ func (f *follower) committed(ctx context.Context) (map[int32]accounted, error) {
 		marks[o.Partition] = a
 	})
 	return marks, nil
-}
-
-// ends returns the end of each partition; 0 of one that has nothing.
-func (f *follower) ends(ctx context.Context) (map[int32]int64, error) {
-	starts, err := f.admin.ListStartOffsets(ctx, f.Topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the offsets of %q: %w", f.Topic, err)
-	}
-	listed, err := f.admin.ListCommittedOffsets(ctx, f.Topic)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the offsets of %q: %w", f.Topic, err)
-	}
-	ends := make(map[int32]int64)
-	listed.Each(func(end kadm.ListedOffset) {
-		if start, _ := starts.Lookup(f.Topic, end.Partition); start.Offset < end.Offset {
-			ends[end.Partition] = end.Offset
-		}
-	})
-	return ends, nil
 }
 
 // dropOthers gives up the shares that were lost and did not come back.
