@@ -140,20 +140,38 @@ func removeTopics(ctx context.Context, kafka []kgo.Opt, groups, topics []string)
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	deletedGroups, err := admin.DeleteGroups(ctx, groups...)
-	for _, group := range deletedGroups {
-		if !errors.Is(group.Err, kerr.GroupIDNotFound) {
-			err = errors.Join(err, group.Err)
-		}
-	}
-	deletedTopics, topicsErr := admin.DeleteTopics(ctx, topics...)
-	err = errors.Join(err, topicsErr)
+	groupsErr := removeGroups(ctx, admin, groups)
+	deletedTopics, err := admin.DeleteTopics(ctx, topics...)
+	err = errors.Join(groupsErr, err)
 	for _, topic := range deletedTopics {
 		if !errors.Is(topic.Err, kerr.UnknownTopicOrPartition) {
 			err = errors.Join(err, topic.Err)
 		}
 	}
 	return err
+}
+
+// coordinatorPause lies between two questions to a coordinator that is not there yet.
+const coordinatorPause = 250 * time.Millisecond
+
+// removeGroups deletes groups. Who asks a Kafka for its first group waits until that has made the topic of groups.
+func removeGroups(ctx context.Context, admin *kadm.Client, groups []string) error {
+	for {
+		deleted, err := admin.DeleteGroups(ctx, groups...)
+		for _, group := range deleted {
+			if !errors.Is(group.Err, kerr.GroupIDNotFound) {
+				err = errors.Join(err, group.Err)
+			}
+		}
+		if !errors.Is(err, kerr.CoordinatorNotAvailable) && !errors.Is(err, kerr.CoordinatorLoadInProgress) {
+			return err
+		}
+		select {
+		case <-time.After(coordinatorPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // removeSubjects deletes the subjects for good. That of transitions is there when a processor has told one.
