@@ -3,6 +3,7 @@ package prober
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,7 +100,7 @@ func (p *Prober) accountedFor(shares ...*share) map[*share]accounted {
 	for _, s := range shares {
 		a := accounted{until: p.released + 1}
 		if s.gone {
-			a.until = s.until
+			a = accounted{until: s.left.until, behind: maps.Clone(s.left.behind)}
 		}
 		all[s] = a
 	}
@@ -117,12 +118,5 @@ func (p *Prober) accountedFor(shares ...*share) map[*share]accounted {
 		leave(h.planned, h.slot)
 	}
 	p.books.mu.Unlock()
-	for _, s := range shares {
-		for id, slot := range s.behind {
-			a := all[s]
-			a.leave(id, slot)
-			all[s] = a
-		}
-	}
 	return all
 }

@@ -1,7 +1,6 @@
 package prober
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -73,7 +72,7 @@ func (p *Prober) owe(h definedSlot, s span, reason event.Failure, text string) (
 func (p *Prober) takeOverLost() {
 	for _, h := range p.books.takeLost() {
 		if s := h.planned.share; s.gone { // the next owner finds it, because it was never accounted for
-			s.behind[h.target.ID] = min(h.slot, cmp.Or(s.behind[h.target.ID], h.slot))
+			s.left.leave(h.target.ID, h.slot)
 			continue
 		}
 		p.owe(h.definedSlot, span{h.slot, h.slot + h.interval}, event.FailureOwnFault, "the result was lost: "+h.cause.Error())

@@ -14,10 +14,9 @@ import (
 type share struct {
 	partition int32
 	targets   map[string]*planned
-	gone      bool             // another prober's now
-	until     int64            // of a share that is gone: when it went
-	behind    map[string]int64 // of a share that is gone: its targets' slots that were open and not begun
-	open      int              // slots in hand
+	gone      bool      // another prober's now
+	left      accounted // of a share that is gone: how far it was accounted for, but for the slots in hand
+	open      int       // slots in hand
 	drained   chan struct{}
 }
 
@@ -171,21 +170,23 @@ func (p *Prober) forgo(w *planned) {
 
 // lose gives a share up, whose slots are another prober's from the next turn of the scheduler on. Checks that run go on to their end.
 func (p *Prober) lose(s *share) {
-	s.gone, s.until = true, p.released+1
-	s.behind = make(map[string]int64)
+	s.gone, s.left = true, accounted{until: p.released + 1}
 	for id, w := range s.targets {
 		if w.hold != nil {
-			s.behind[id] = w.slot
+			s.left.leave(id, w.slot)
 			p.books.cancel(w.hold)
 			w.hold = nil
-		}
-		if d := w.debt; d != nil {
-			s.behind[id] = d.spans[0].from
 		}
 		p.drop(w)
 	}
 	clear(s.targets)
-	p.debts = slices.DeleteFunc(p.debts, func(d *debt) bool { return d.planned.share == s })
+	p.debts = slices.DeleteFunc(p.debts, func(d *debt) bool {
+		if d.planned.share != s {
+			return false
+		}
+		s.left.leave(d.target.ID, d.spans[0].from)
+		return true
+	})
 }
 
 // drop takes w out of the schedule.

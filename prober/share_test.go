@@ -244,3 +244,24 @@ func (r *relay) until(id string) int64 {
 	r.t.Fatalf("there is no %q", id)
 	return 0
 }
+
+// A target owes slots under more than one definition when it changed while they were owed.
+func TestAShareThatIsGivenUpLeavesEverySlotThatIsOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestProber(t, Config{Emit: newRecorder(), Targets: []Target{every("one", time.Minute)}}, taking(0))
+		p.released = p.now().UnixMilli()
+		p.takeFixed()
+		s := p.shares[fixed]
+		w := s.targets["one"]
+		first, last := w.slot-5*w.interval, w.slot-w.interval
+		p.owe(w.definition(first), span{first, first + w.interval}, event.FailureNotRunning, "")
+		changed := *w.target
+		changed.Labels = map[string]string{"team": "shop"}
+		p.define(s, defined{target: &changed, version: changed.Version()})
+		p.owe(w.definition(last), span{last, last + w.interval}, event.FailureNotRunning, "")
+		p.lose(s)
+		if until, known := p.accountedFor(s)[s].of("one"); !known || until != first {
+			t.Errorf("accounted for until %v, want the first slot that is owed, %v", moment(until), moment(first))
+		}
+	})
+}
