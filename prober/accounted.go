@@ -94,8 +94,8 @@ func parseAccounted(text string) (accounted, error) {
 	return a, nil
 }
 
-// accountedFor returns how far each of the shares is accounted for.
-func (p *Prober) accountedFor(shares ...*share) map[*share]accounted {
+// accountedFor returns how far each of the shares, which are of different partitions, is accounted for, by partition.
+func (p *Prober) accountedFor(shares ...*share) map[int32]accounted {
 	all := make(map[*share]accounted, len(shares))
 	for _, s := range shares {
 		a := accounted{until: p.released + 1}
@@ -118,5 +118,9 @@ func (p *Prober) accountedFor(shares ...*share) map[*share]accounted {
 		leave(h.planned, h.slot)
 	}
 	p.books.mu.Unlock()
-	return all
+	marks := make(map[int32]accounted, len(all))
+	for s, a := range all {
+		marks[s.partition] = a
+	}
+	return marks
 }

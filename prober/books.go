@@ -32,8 +32,7 @@ type books struct {
 	lost []*inHand // given up, still open
 
 	unanswered   int // handed to the emitter, without an answer
-	given        int // up, in all
-	givenInARow  int
+	lostInARow   int
 	lastLoss     error
 	waitingSince time.Time // of the last acknowledgement, or of the first event after a pause
 	saidWaiting  bool
@@ -88,14 +87,13 @@ func (b *books) answer(h *inHand, now time.Time, err error) (first bool, lostBef
 	if err != nil {
 		h.cause = err
 		b.lost = append(b.lost, h)
-		b.given++
-		b.givenInARow++
+		b.lostInARow++
 		b.lastLoss = err
-		return b.givenInARow == 1, 0
+		return b.lostInARow == 1, 0
 	}
 	b.close(h)
 	b.waitingSince = now
-	lostBefore, b.givenInARow = b.givenInARow, 0
+	lostBefore, b.lostInARow = b.lostInARow, 0
 	return false, lostBefore
 }
 
@@ -115,7 +113,7 @@ func (b *books) takeLost() []*inHand {
 func (b *books) state() (unanswered int, failing bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.unanswered, b.givenInARow > 0
+	return b.unanswered, b.lostInARow > 0
 }
 
 // waiting is the number of events without an answer, as a metric.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,10 +24,7 @@ func (f *follower) assigned(ctx context.Context, _ *kgo.Client, assigned map[str
 		f.mine[p], f.loading[p] = true, l
 		delete(f.read, p)
 	}
-	mine := make(map[int32]bool, len(f.mine))
-	for p := range f.mine {
-		mine[p] = true
-	}
+	mine := maps.Clone(f.mine)
 	f.mu.Unlock()
 	f.prober.do(func() { f.prober.dropOthers(mine) })
 	f.say(nil)
@@ -94,7 +92,6 @@ func (p *Prober) dropOthers(mine map[int32]bool) {
 	for partition, s := range p.shares {
 		if partition != fixed && !mine[partition] {
 			p.lose(s)
-			delete(p.shares, partition)
 		}
 	}
 }
@@ -108,7 +105,6 @@ func (f *follower) revoked(ctx context.Context, _ *kgo.Client, revoked map[strin
 		for _, partition := range partitions {
 			if s := f.prober.shares[partition]; s != nil {
 				f.prober.lose(s)
-				delete(f.prober.shares, partition)
 				shares = append(shares, s)
 			}
 		}
@@ -125,15 +121,9 @@ func (f *follower) revoked(ctx context.Context, _ *kgo.Client, revoked map[strin
 		}
 		break
 	}
-	marks := make(map[int32]accounted)
-	f.prober.do(func() {
-		for s, a := range f.prober.accountedFor(shares...) {
-			marks[s.partition] = a
-		}
-	})
-	if err := f.commit(ctx, marks); err != nil {
-		f.logger.Warn("telling the group what is accounted for; the next prober writes some slots once more", "err", err)
-	}
+	var marks map[int32]accounted
+	f.prober.do(func() { marks = f.prober.accountedFor(shares...) })
+	f.commitLast(ctx, marks)
 	f.logger.Info("partitions handed over", "topic", f.Topic, "partitions", partitions)
 }
 
@@ -192,7 +182,9 @@ func (f *follower) commitMarks(ctx context.Context) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, groupTimeout)
-		err := f.commit(limited, f.loadedMarks())
+		var marks map[int32]accounted
+		f.prober.do(func() { marks = f.loadedMarks() })
+		err := f.commit(limited, marks)
 		cancel()
 		if timer.Reset(accountEvery); err != nil && ctx.Err() == nil {
 			f.logger.Debug("telling the group what is accounted for", "err", err)
@@ -201,23 +193,24 @@ func (f *follower) commitMarks(ctx context.Context) {
 	}
 }
 
-// loadedMarks returns how far the partitions are accounted for that are this prober's and loaded.
+// loadedMarks returns how far the partitions are accounted for that are this prober's and loaded. It belongs to the scheduler.
 func (f *follower) loadedMarks() map[int32]accounted {
-	marks := make(map[int32]accounted)
-	f.prober.do(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		var shares []*share
-		for partition, s := range f.prober.shares {
-			if f.mine[partition] && f.loading[partition] == nil {
-				shares = append(shares, s)
-			}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var shares []*share
+	for partition, s := range f.prober.shares {
+		if f.mine[partition] && f.loading[partition] == nil {
+			shares = append(shares, s)
 		}
-		for s, a := range f.prober.accountedFor(shares...) {
-			marks[s.partition] = a
-		}
-	})
-	return marks
+	}
+	return f.prober.accountedFor(shares...)
+}
+
+// commitLast is commit where this prober cannot try again.
+func (f *follower) commitLast(ctx context.Context, marks map[int32]accounted) {
+	if err := f.commit(ctx, marks); err != nil {
+		f.logger.Warn("telling the group what is accounted for; the next prober writes some slots once more", "err", err)
+	}
 }
 
 // commit writes marks as the metadata of the group's offsets. The group refuses those of a member that it has given up on.
@@ -266,20 +259,6 @@ func (f *follower) leave(ctx context.Context) {
 	if f.client == nil {
 		return
 	}
-	f.mu.Lock()
-	var shares []*share
-	for partition, s := range f.prober.shares {
-		if f.mine[partition] && f.loading[partition] == nil {
-			shares = append(shares, s)
-		}
-	}
-	f.mu.Unlock()
-	marks := make(map[int32]accounted)
-	for s, a := range f.prober.accountedFor(shares...) {
-		marks[s.partition] = a
-	}
-	if err := f.commit(ctx, marks); err != nil {
-		f.logger.Warn("telling the group what is accounted for; the next prober writes some slots once more", "err", err)
-	}
+	f.commitLast(ctx, f.loadedMarks())
 	f.client.Close()
 }

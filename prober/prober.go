@@ -98,7 +98,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	p.takeFixed()
 	if p.follow == nil {
 		p.runSchedule(ctx, checks)
-		return p.stop(ctx, cut, nil)
+		return p.stop(ctx, cut)
 	}
 	scheduling, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -108,7 +108,7 @@ func (p *Prober) Run(ctx context.Context) error {
 		cancel() // without definitions there is nothing to go on with
 	}()
 	p.runSchedule(scheduling, checks)
-	return errors.Join(<-followed, p.stop(ctx, cut, p.follow))
+	return errors.Join(<-followed, p.stop(ctx, cut))
 }
 
 // takeFixed plans the targets of the configuration.
@@ -130,11 +130,8 @@ func (p *Prober) clock() int64 { return max(p.now().UnixMilli(), p.released) }
 
 // start runs the check of w's slot in a goroutine beside the scheduler's.
 func (p *Prober) start(ctx context.Context, w *planned, host *bound) {
-	h := w.hold
-	if h == nil {
-		h = p.books.take(w.definition(w.slot))
-	}
-	h.host, w.hold, w.running = host, nil, true
+	h := p.takeUp(w)
+	h.host, w.running = host, true
 	h.target, h.version = w.target, w.version // it may have waited while they changed
 	p.checks.running++
 	host.running++

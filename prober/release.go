@@ -59,10 +59,7 @@ func (p *Prober) runSchedule(ctx, checks context.Context) {
 func (p *Prober) planAnew(now int64) {
 	for _, w := range p.schedule {
 		p.unwait(w)
-		if h := w.hold; h != nil {
-			w.hold = nil
-			p.books.cancel(h)
-		}
+		p.letGo(w)
 		w.goTo(w.at(now) + w.interval)
 	}
 	heap.Init(&p.schedule)
@@ -194,10 +191,7 @@ func (p *Prober) unwait(w *planned) {
 // stepped.
 func (p *Prober) skip(w *planned, now int64) {
 	p.unwait(w)
-	if h := w.hold; h != nil {
-		w.hold = nil
-		p.books.cancel(h)
-	}
+	p.letGo(w)
 	current := w.at(now)
 	text := fmt.Sprintf("the prober noticed this slot %v late, in the middle of a later one", time.Duration(now-w.slot)*time.Millisecond)
 	if leftOut := p.owe(w.definition(w.slot), span{w.slot, current}, event.FailureNotRunning, text); leftOut > 0 {
@@ -206,14 +200,27 @@ func (p *Prober) skip(w *planned, now int64) {
 	w.goTo(current)
 }
 
-// miss accounts for w's slot without a check.
-func (p *Prober) miss(w *planned, reason event.Failure, text string) {
+// takeUp returns w's slot in hand, where it may have been since it began to wait.
+func (p *Prober) takeUp(w *planned) *inHand {
 	h := w.hold
 	if h == nil {
-		h = p.books.take(w.definition(w.slot))
+		return p.books.take(w.definition(w.slot))
 	}
 	w.hold = nil
-	p.hand(h, missed(w.target, w.version, p.now(), reason, text))
+	return h
+}
+
+// letGo gives back the slot that w has in hand while it waits, if it does.
+func (p *Prober) letGo(w *planned) {
+	if h := w.hold; h != nil {
+		w.hold = nil
+		p.books.cancel(h)
+	}
+}
+
+// miss accounts for w's slot without a check.
+func (p *Prober) miss(w *planned, reason event.Failure, text string) {
+	p.hand(p.takeUp(w), missed(w.target, w.version, p.now(), reason, text))
 }
 
 // reapAll takes note of the checks that have ended, without waiting, and lets those go on that waited for them.

@@ -171,11 +171,11 @@ func (p *Prober) forgo(w *planned) {
 // lose gives a share up, whose slots are another prober's from the next turn of the scheduler on. Checks that run go on to their end.
 func (p *Prober) lose(s *share) {
 	s.gone, s.left = true, accounted{until: p.released + 1}
+	delete(p.shares, s.partition)
 	for id, w := range s.targets {
 		if w.hold != nil {
 			s.left.leave(id, w.slot)
-			p.books.cancel(w.hold)
-			w.hold = nil
+			p.letGo(w)
 		}
 		p.drop(w)
 	}

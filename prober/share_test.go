@@ -69,9 +69,7 @@ func (r *relay) take(p *runner, partition int32) {
 func (r *relay) commit(partition int32) {
 	p := r.owners[partition]
 	p.do(func() {
-		for _, a := range p.accountedFor(p.shares[partition]) {
-			r.marks[partition] = r.kept(a)
-		}
+		r.marks[partition] = r.kept(p.accountedFor(p.shares[partition])[partition])
 	})
 }
 
@@ -91,16 +89,13 @@ func (r *relay) handOver(partition int32) {
 	p.do(func() {
 		s = p.shares[partition]
 		p.lose(s)
-		delete(p.shares, partition)
 	})
 	select {
 	case <-p.books.drained(s):
 	case <-time.After(handOverPatience):
 	}
 	p.do(func() {
-		for _, a := range p.accountedFor(s) {
-			r.marks[partition] = r.kept(a)
-		}
+		r.marks[partition] = r.kept(p.accountedFor(s)[partition])
 	})
 }
 
@@ -260,7 +255,7 @@ func TestAShareThatIsGivenUpLeavesEverySlotThatIsOwed(t *testing.T) {
 		p.define(s, defined{target: &changed, version: changed.Version()})
 		p.owe(w.definition(last), span{last, last + w.interval}, event.FailureNotRunning, "")
 		p.lose(s)
-		if until, known := p.accountedFor(s)[s].of("one"); !known || until != first {
+		if until, known := p.accountedFor(s)[fixed].of("one"); !known || until != first {
 			t.Errorf("accounted for until %v, want the first slot that is owed, %v", moment(until), moment(first))
 		}
 	})

@@ -34,7 +34,7 @@ func (e *UnwrittenError) Hint() string {
 
 // stop accounts for the slots that are due and not begun, waits for the running checks, cuts those that take too long, and
 // has everything written, all within ShutdownTimeout. Then it leaves the targets to others.
-func (p *Prober) stop(ctx context.Context, cut context.CancelFunc, follow *follower) error {
+func (p *Prober) stop(ctx context.Context, cut context.CancelFunc) error {
 	p.config.Logger.Info("prober stopping", "running", p.checks.running)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.ShutdownTimeout)
 	defer cancel()
@@ -44,8 +44,8 @@ func (p *Prober) stop(ctx context.Context, cut context.CancelFunc, follow *follo
 	p.awaitChecks()
 	p.workers.Wait()
 	err := p.flush(ctx)
-	if follow != nil {
-		follow.leave(ctx)
+	if p.follow != nil {
+		p.follow.leave(ctx)
 	}
 	open, lastLoss := p.books.remaining()
 	if err == nil {
