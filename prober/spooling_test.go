@@ -133,7 +133,9 @@ func TestEventThatKafkaNeverTakesIsGivenUp(t *testing.T) {
 	b.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		return refusing(req.(*kmsg.ProduceRequest), kerr.InvalidRecord), nil, true
 	})
-	k := b.emitter(t)
+	config := b.config(t)
+	config.After = time.Minute // a slow machine must not turn to the disk by itself
+	k := startEmitter(t, config)
 	if err := <-emit(k, result("a")); !errors.Is(err, kerr.InvalidRecord) {
 		t.Errorf("got %v, want %v", err, kerr.InvalidRecord)
 	}
