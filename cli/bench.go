@@ -113,52 +113,80 @@ func (p *program) benchProcess(c *urfave.Context) error {
 	if err := p.load(c); err != nil {
 		return err
 	}
-	if !p.config.Registry.AutoRegister {
-		return usageError{withHint(errors.New("registry.auto_register is false, and the events need a subject of their own"), "measure with a registry that may be written to")}
+	if err := p.benchMayRegister(); err != nil {
+		return err
 	}
 	if kept := p.config.Processor.Retention; options.span() > kept-24*time.Hour {
 		return usageError{withHint(fmt.Errorf("the events would span %s, and processor.retention keeps %s", formatDuration(options.span()), formatDuration(kept)),
 			"give more --targets or a shorter --interval")}
 	}
+	return p.benchWithin(c.Context, options.timeout, "give fewer --events or more --timeout", func(ctx context.Context) error {
+		start := func(ctx context.Context) (*embeddedServices, error) {
+			if err := os.Chmod(p.config.DataDir, 0o711); err != nil { // PostgreSQL's own user has to pass through
+				return nil, fmt.Errorf("making a temporary directory: %w", err)
+			}
+			return p.startEmbedded(ctx)
+		}
+		return p.onBenchServices(ctx, start, need{kafka: true, registry: true, postgres: true}, func(s *services, endpoints endpoints) (err error) {
+			b := newBench(p, s, options)
+			b.arguments, b.endpoints = settingArguments(c), endpoints
+			defer func() { err = errors.Join(err, b.remove(ctx)) }()
+			if err := b.prepare(ctx); err != nil {
+				return err
+			}
+			return b.run(ctx)
+		})
+	})
+}
+
+// benchMayRegister returns the error of a registry that a measurement may not write to.
+func (p *program) benchMayRegister() error {
+	if p.config.Registry.AutoRegister {
+		return nil
+	}
+	return usageError{withHint(errors.New("registry.auto_register is false, and the events need a subject of their own"), "measure with a registry that may be written to")}
+}
+
+// quieten leaves warnings and errors of the log, unless its level is given: lines and tables are to be read, not searched for among
+// records.
+func (p *program) quieten() {
+	if p.config.isDefault("log.level") {
+		p.config.Log.Level = "warn"
+		p.logger = p.newLogger(p.config.Log)
+	}
+}
+
+// benchWithin measures for at most that long; the hint says how it takes less.
+func (p *program) benchWithin(parent context.Context, timeout time.Duration, hint string, measure func(context.Context) error) error {
 	p.quieten()
-	ctx, cancel := context.WithTimeoutCause(c.Context, options.timeout, withHint(
-		fmt.Errorf("measuring took longer than %s", formatDuration(options.timeout)), "give fewer --events or more --timeout"))
+	ctx, cancel := context.WithTimeoutCause(parent, timeout, withHint(fmt.Errorf("measuring took longer than %s", formatDuration(timeout)), hint))
 	defer cancel()
-	err = p.benchOn(ctx, settingArguments(c), options)
-	if c.Context.Err() == nil && ctx.Err() != nil {
+	err := measure(ctx)
+	if parent.Err() == nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
 }
 
-// benchOn starts the services that are not configured in a temporary directory, and measures.
-func (p *program) benchOn(ctx context.Context, arguments []string, options benchOptions) (err error) {
+// onBenchServices starts the services that are not configured in a temporary directory, and measures on all that are needed.
+func (p *program) onBenchServices(ctx context.Context, start func(context.Context) (*embeddedServices, error), needed need, measure func(*services, endpoints) error) (err error) {
 	dir, err := os.MkdirTemp("", "webcheck-bench-")
 	if err != nil {
 		return fmt.Errorf("making a temporary directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL's own user has to pass through
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
 	p.config.DataDir = dir
-	embedded, err := p.startEmbedded(ctx)
+	embedded, err := start(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, embedded.close()) }()
-	s, err := p.reachAt(ctx, need{kafka: true, registry: true, postgres: true}, embedded.endpoints)
+	s, err := p.reachAt(ctx, needed, embedded.endpoints)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	b := newBench(p, s, options)
-	b.arguments, b.endpoints = arguments, embedded.endpoints
-	defer func() { err = errors.Join(err, b.remove(ctx)) }()
-	if err := b.prepare(ctx); err != nil {
-		return err
-	}
-	return b.run(ctx)
+	return measure(s, embedded.endpoints)
 }
 
 // settingArguments are the settings that were given as flags, for a process that is to have the same. A secret is among

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -115,50 +114,17 @@ func (p *program) benchProbe(c *urfave.Context) error {
 	if err := p.load(c); err != nil {
 		return err
 	}
-	if !p.config.Registry.AutoRegister {
-		return usageError{withHint(errors.New("registry.auto_register is false, and the events need a subject of their own"), "measure with a registry that may be written to")}
-	}
-	p.quieten()
-	ctx, cancel := context.WithTimeoutCause(c.Context, options.timeout, withHint(
-		fmt.Errorf("measuring took longer than %s", formatDuration(options.timeout)), "give fewer --stages or --runs, or more --timeout"))
-	defer cancel()
-	err = p.benchProbeOn(ctx, settingArguments(c), options)
-	if c.Context.Err() == nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// quieten leaves warnings and errors of the log, unless its level is given: a table is to be read, not searched for among records.
-func (p *program) quieten() {
-	if p.config.isDefault("log.level") {
-		p.config.Log.Level = "warn"
-		p.logger = p.newLogger(p.config.Log)
-	}
-}
-
-// benchProbeOn starts the services that are not configured in a temporary directory, and measures.
-func (p *program) benchProbeOn(ctx context.Context, arguments []string, options probeOptions) (err error) {
-	dir, err := os.MkdirTemp("", "webcheck-bench-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	p.config.DataDir = dir
-	embedded, err := p.startLog(ctx)
-	if err != nil {
+	if err := p.benchMayRegister(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, embedded.close()) }()
-	s, err := p.reachAt(ctx, need{kafka: true, registry: true}, embedded.endpoints)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	b := newProbeBench(p, s, options)
-	b.arguments, b.endpoints = arguments, embedded.endpoints
-	defer func() { err = errors.Join(err, b.remove(ctx)) }()
-	return b.run(ctx)
+	return p.benchWithin(c.Context, options.timeout, "give fewer --stages or --runs, or more --timeout", func(ctx context.Context) error {
+		return p.onBenchServices(ctx, p.startLog, need{kafka: true, registry: true}, func(s *services, endpoints endpoints) (err error) {
+			b := newProbeBench(p, s, options)
+			b.arguments, b.endpoints = settingArguments(c), endpoints
+			defer func() { err = errors.Join(err, b.remove(ctx)) }()
+			return b.run(ctx)
+		})
+	})
 }
 
 // startLog is startEmbedded without PostgreSQL, which no prober needs.

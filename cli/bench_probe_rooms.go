@@ -272,15 +272,9 @@ func (r *probeRun) define(ctx context.Context) (*probeMeasurement, error) {
 		return nil, err
 	}
 	defer r.s.close()
-	schema := schemas.TargetDefined(r.order.Targets)
-	id, err := r.p.schemaID(ctx, r.s, schema)
+	definitions, err := r.p.definitionsIn(ctx, r.s, r.order.Targets, true)
 	if err != nil {
 		return nil, err
-	}
-	definitions := prober.Definitions{
-		Kafka: r.s.kafka, Topic: r.order.Targets,
-		Encoder: schemas.NewEncoderOf[event.TargetDefined](schema, id),
-		Decoder: schemas.NewDecoderOf[event.TargetDefined](r.s.registry, schema),
 	}
 	if _, err := definitions.Publish(ctx, r.targets()); err != nil {
 		return nil, fmt.Errorf("publishing the definitions of targets: %w", err)

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +45,8 @@ type probeLine struct {
 	Report *probeMeasurement `json:",omitempty"`
 	Error  string            `json:",omitempty"`
 }
+
+func (l probeLine) end() (string, bool) { return l.Error, l.Report != nil }
 
 // probeBench is one measurement of the prober.
 type probeBench struct {
@@ -169,30 +169,7 @@ func (b *probeBench) measure(ctx context.Context, n int, stage probeStage) (m pr
 // runProcess runs another process; see runChild.
 func (b *probeBench) runProcess(ctx context.Context, order probeOrder, stop <-chan struct{}, tell func(probeLine)) error {
 	arguments := append([]string{"bench", "probe-process"}, b.arguments...)
-	return b.p.runChild(ctx, arguments, order, stop, func(out io.Reader) error { return readProbeLines(out, tell) })
-}
-
-// readProbeLines tells each line of a process's output, and returns the error that it ends with, if it does.
-func readProbeLines(out io.Reader, tell func(probeLine)) error {
-	decoder := json.NewDecoder(bufio.NewReader(out))
-	var last probeLine
-	for {
-		var line probeLine
-		if err := decoder.Decode(&line); err == io.EOF {
-			break
-		} else if err != nil {
-			return fmt.Errorf("reading the output of a process: %w", err)
-		}
-		last = line
-		tell(line)
-	}
-	switch {
-	case last.Error != "":
-		return errors.New(last.Error)
-	case last.Report == nil:
-		return errors.New("the process ended without a report")
-	}
-	return nil
+	return b.p.runChild(ctx, arguments, order, stop, func(out io.Reader) error { return readLines(out, tell) })
 }
 
 func (b *probeBench) topic(name string) string { return "webcheck." + b.own + "." + name }

@@ -305,24 +305,29 @@ func (p *program) runChild(ctx context.Context, arguments []string, order any, s
 	return err
 }
 
-// readLines tells each line of a stage's output, and returns the error that it ends with, if it does.
-func readLines(out io.Reader, tell func(stageLine)) error {
+// childLine is a line of another process's output. The last one has a report, unless it says why there is none.
+type childLine interface {
+	end() (failure string, reported bool)
+}
+
+// readLines tells each line of a process's output, and returns the error that it ends with, if it does.
+func readLines[L childLine](out io.Reader, tell func(L)) error {
 	decoder := json.NewDecoder(bufio.NewReader(out))
-	var last stageLine
+	var last L
 	for {
-		var line stageLine
+		var line L
 		if err := decoder.Decode(&line); err == io.EOF {
 			break
 		} else if err != nil {
-			return fmt.Errorf("reading the output of a stage: %w", err)
+			return fmt.Errorf("reading the output of a process: %w", err)
 		}
 		last = line
 		tell(line)
 	}
-	switch {
-	case last.Error != "":
-		return errors.New(last.Error)
-	case last.Report == nil:
+	switch failure, reported := last.end(); {
+	case failure != "":
+		return errors.New(failure)
+	case !reported:
 		return errors.New("the process ended without a report")
 	}
 	return nil

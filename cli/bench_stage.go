@@ -43,6 +43,8 @@ type stageLine struct {
 	Error  string       `json:",omitempty"`
 }
 
+func (l stageLine) end() (string, bool) { return l.Error, l.Report != nil }
+
 // stageReport is what a stage took.
 type stageReport struct {
 	Events    int64

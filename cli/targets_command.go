@@ -49,17 +49,22 @@ func jsonFlag(what string) urfave.Flag {
 
 // definitions reaches the topic of definitions. Only what is to be written needs this build's schema in the registry.
 func (p *program) definitions(ctx context.Context, write bool) (prober.Definitions, error) {
-	schema := schemas.TargetDefined(schemas.TopicTargets)
-	var d prober.Definitions
 	s, err := p.reach(ctx, need{kafka: true, registry: true})
 	if err != nil {
-		return d, err
+		return prober.Definitions{}, err
 	}
 	if err := p.needTopics(ctx, s, schemas.TopicTargets); err != nil {
-		return d, err
+		return prober.Definitions{}, err
 	}
-	d.Topic, d.Decoder = schemas.TopicTargets, schemas.NewDecoderOf[event.TargetDefined](s.registry, schema)
-	d.Kafka = append(slices.Clone(s.kafka), kgo.RecordDeliveryTimeout(max(p.config.ConnectTimeout, time.Second))) // the client's least
+	d, err := p.definitionsIn(ctx, s, schemas.TopicTargets, write)
+	d.Kafka = append(slices.Clone(d.Kafka), kgo.RecordDeliveryTimeout(max(p.config.ConnectTimeout, time.Second))) // the client's least
+	return d, err
+}
+
+// definitionsIn are the definitions in a topic of services that are reached.
+func (p *program) definitionsIn(ctx context.Context, s *services, topic string, write bool) (prober.Definitions, error) {
+	schema := schemas.TargetDefined(topic)
+	d := prober.Definitions{Kafka: s.kafka, Topic: topic, Decoder: schemas.NewDecoderOf[event.TargetDefined](s.registry, schema)}
 	if write {
 		id, err := p.schemaID(ctx, s, schema)
 		if err != nil {

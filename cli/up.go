@@ -68,10 +68,7 @@ func (p *program) up(c *urfave.Context) error {
 	if err := p.load(c); err != nil {
 		return err
 	}
-	if p.config.isDefault("log.level") { // lines of checks are to be read, not searched for among records
-		p.config.Log.Level = "warn"
-		p.logger = p.newLogger(p.config.Log)
-	}
+	p.quieten()
 	if len(p.config.Kafka.Brokers) == 0 && p.config.Processor.Name == "" {
 		p.config.Processor.Name = "up" // nobody else is on this broker, and after a kill the next start goes on at once
 	}

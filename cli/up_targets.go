@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"webcheck/gen/event"
 	"webcheck/prober"
 	"webcheck/schemas"
 )
@@ -14,18 +13,12 @@ import (
 // goes, but demo sites of an earlier run, whose ports are gone. It returns all that is watched; the second result stops what was
 // started for it.
 func (p *program) publishUpTargets(ctx context.Context, s *services, targets []prober.Target, options upOptions) ([]prober.Target, func(), error) {
-	schema := schemas.TargetDefined(schemas.TopicTargets)
-	id, err := p.schemaID(ctx, s, schema)
+	d, err := p.definitionsIn(ctx, s, schemas.TopicTargets, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.ConnectTimeout)
 	defer cancel()
-	d := prober.Definitions{
-		Kafka: s.kafka, Topic: schemas.TopicTargets,
-		Encoder: schemas.NewEncoderOf[event.TargetDefined](schema, id),
-		Decoder: schemas.NewDecoderOf[event.TargetDefined](s.registry, schema),
-	}
 	known, err := d.Read(ctx)
 	if err != nil {
 		return nil, nil, err
