@@ -292,20 +292,16 @@ func (f *follower) decode(ctx context.Context, r *kgo.Record) change {
 	case len(r.Value) == 0:
 		return change{id: id}
 	}
-	var d event.TargetDefined
 	for {
-		err := f.Decoder.Decode(ctx, r.Value, &d)
+		d, cause, err := decodeDefinition(ctx, f.Decoder, r)
 		switch {
-		case err == nil && d.TargetID != id:
-			err = fmt.Errorf("the key is %q and the target %q", clean(id, maxAssertionValueBytes), d.TargetID)
-			fallthrough
-		case errors.Is(err, schemas.ErrUndecodable):
-			f.logger.Error("definition not read; the one before stays in force", "partition", r.Partition, "offset", r.Offset, "err", err)
+		case cause != nil:
+			f.logger.Error("definition not read; the one before stays in force", "target", clean(id, maxAssertionValueBytes), "partition", r.Partition, "offset", r.Offset, "err", cause)
 			return change{}
 		case err == nil:
 			return change{id: id, defined: newDefined(&d, r.Timestamp)}
 		}
-		f.say(fmt.Errorf("decoding %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)) // the registry is away
+		f.say(err) // the registry is away
 		select {
 		case <-time.After(groupPause):
 		case <-ctx.Done():

@@ -95,18 +95,29 @@ func (d Definitions) defined(ctx context.Context, r *kgo.Record) (Defined, error
 		found.Removed = true
 		return found, nil
 	}
-	var e event.TargetDefined
-	err := d.Decoder.Decode(ctx, r.Value, &e)
-	switch {
-	case err != nil && !errors.Is(err, schemas.ErrUndecodable):
-		return found, fmt.Errorf("decoding %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
-	case err == nil && e.TargetID != found.ID:
-		err = fmt.Errorf("it defines %q", e.TargetID)
+	e, cause, err := decodeDefinition(ctx, d.Decoder, r)
+	if err != nil {
+		return found, err
 	}
-	if found.Cause = err; err == nil {
+	if found.Cause = cause; cause == nil {
 		found.Version, found.URL, found.Definition, found.At = e.DefinitionVersion, e.URL, e.Definition, e.DefinedAt
 	}
 	return found, nil
+}
+
+// decodeDefinition reads a record that has a value. The cause says why it is no definition of its key's target; the error is the
+// registry's absence or ctx's end.
+func decodeDefinition(ctx context.Context, decoder *schemas.DecoderOf[event.TargetDefined], r *kgo.Record) (e event.TargetDefined, cause, err error) {
+	err = decoder.Decode(ctx, r.Value, &e)
+	switch {
+	case errors.Is(err, schemas.ErrUndecodable):
+		return e, err, nil
+	case err != nil:
+		return e, nil, fmt.Errorf("decoding %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+	case e.TargetID != string(r.Key):
+		return e, fmt.Errorf("it defines %q", e.TargetID), nil
+	}
+	return e, nil, nil
 }
 
 // put takes the next record of its partition.
