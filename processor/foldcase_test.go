@@ -184,14 +184,17 @@ func (c *foldCase) addTarget(random *rand.Rand, id string, n int) {
 // two probers run for a while, each with its own.
 func (c *foldCase) addLocation(random *rand.Rand, id, location string, versions []string, intervals []time.Duration, first time.Time, n int) {
 	outcome := outcomes[0]
-	last := firstSlot.Add(4 * day) // no more partitions than the days of that
+	last := firstSlot.Add(4 * day) // today's end: a slot of a day ahead would be a dead letter
 	handOver := random.IntN(4)
 	slot := first.Add(time.Duration(random.IntN(2*n)) * time.Second)
-	for i := 0; i < n && slot.Before(last); i++ {
+	for i := range n {
 		v := i * len(versions) / n
 		slot = slot.Truncate(intervals[v]).Add(intervals[v])
 		if random.IntN(150) == 0 {
 			slot = slot.Add(time.Duration(20+random.IntN(10)) * time.Hour)
+		}
+		if !slot.Before(last) {
+			return
 		}
 		if random.IntN(8) == 0 {
 			continue // a gap
