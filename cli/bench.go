@@ -139,8 +139,12 @@ func (p *program) benchProcess(c *urfave.Context) error {
 	})
 }
 
-// benchMayRegister returns the error of a registry that a measurement may not write to.
+// benchMayRegister returns the error of a registry that a measurement may not write to. The subjects are its own and do not stay, so
+// unless told otherwise it registers anywhere.
 func (p *program) benchMayRegister() error {
+	if p.config.isDefault("registry.auto_register") {
+		p.config.Registry.AutoRegister = true
+	}
 	if p.config.Registry.AutoRegister {
 		return nil
 	}

@@ -245,7 +245,7 @@ func (r *probeRun) targets() []prober.Target {
 // emitter is what the command hands events to, with a topic and a spool of the measurement's own. It is closed after the prober.
 func (r *probeRun) emitter(ctx context.Context) (prober.Emitter, func() error, error) {
 	schema := schemas.CheckCompleted(r.order.Checks)
-	id, err := r.p.schemaID(ctx, r.s, schema)
+	id, err := r.s.registry.Register(ctx, schema) // who started this process has asked whether that may be
 	if err != nil {
 		return nil, nil, err
 	}

@@ -73,9 +73,11 @@ type TopicsConfig struct {
 
 // RegistryConfig says where and how to reach the schema registry.
 type RegistryConfig struct {
-	URL, User    string
-	Password     Secret
-	CA           string
+	URL, User string
+	Password  Secret
+	CA        string
+	// AutoRegister lets a command register this build's schemas. Unless it is given, that is for the registry of "webcheck up"
+	// only: on one that others use, a new schema is somebody's decision.
 	AutoRegister bool
 }
 
@@ -188,6 +190,9 @@ func loadConfig(from sources) (*Config, error) {
 		if fault := s.load(c, from, doc, c.origins); fault != nil {
 			faults = append(faults, *fault)
 		}
+	}
+	if c.isDefault("registry.auto_register") {
+		c.Registry.AutoRegister = c.Registry.URL == ""
 	}
 	targets, targetFaults := readTargets(doc)
 	c.Targets = targets

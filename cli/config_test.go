@@ -274,3 +274,25 @@ func TestAFileMayBeginWithAByteOrderMark(t *testing.T) {
 		t.Errorf("got %v, %v", c, err)
 	}
 }
+
+// TestSchemasAreRegisteredUnaskedOnlyInTheRegistryOfUp holds the default of registry.auto_register, which any explicit value overrides.
+func TestSchemasAreRegisteredUnaskedOnlyInTheRegistryOfUp(t *testing.T) {
+	for _, test := range []struct {
+		flags, variables map[string]string
+		want             bool
+	}{
+		{nil, nil, true},
+		{map[string]string{"registry-url": "http://registry:8081"}, nil, false},
+		{nil, map[string]string{"WEBCHECK_REGISTRY_URL": "http://registry:8081"}, false},
+		{map[string]string{"registry-auto-register": "true"}, map[string]string{"WEBCHECK_REGISTRY_URL": "http://registry:8081"}, true},
+		{nil, map[string]string{"WEBCHECK_REGISTRY_AUTO_REGISTER": "false"}, false},
+	} {
+		c, err := loadConfig(given(test.flags, test.variables))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Registry.AutoRegister != test.want {
+			t.Errorf("%v, %v: got %t, want %t", test.flags, test.variables, c.Registry.AutoRegister, test.want)
+		}
+	}
+}

@@ -294,6 +294,6 @@ func TestARefusedSchemaIsASentenceAndAHint(t *testing.T) {
 
 	c.Registry.AutoRegister = false
 	_, err = p.schemaID(t.Context(), &services{client: client, registry: schemas.NewRegistry(client)}, schemas.CheckCompleted(schemas.TopicChecks))
-	wantSentence(t, err, "webcheck.checks-value", "registry.auto_register")
+	wantSentence(t, err, "webcheck.checks-value", `run "webcheck schema register"`)
 	t.Log(err)
 }

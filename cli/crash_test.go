@@ -94,6 +94,7 @@ func newCrash(ctx context.Context, t *testing.T) *crash {
 		"WEBCHECK_KAFKA_BROKERS="+strings.Join(kafka.Brokers, ","),
 		"WEBCHECK_KAFKA_TOPICS_PARTITIONS=4",
 		"WEBCHECK_REGISTRY_URL="+registry.URL,
+		"WEBCHECK_REGISTRY_AUTO_REGISTER=true",
 		"WEBCHECK_POSTGRES_URL="+postgres.URL,
 		"WEBCHECK_DATA_DIR="+filepath.Join(c.dir, "data"),
 	)

@@ -35,6 +35,9 @@ func (p *program) processCommand() *urfave.Command {
 			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks, schemas.TopicTransitions, schemas.TopicDead); err != nil {
 				return err
 			}
+			if _, err := p.schemaID(c.Context, s, schemas.TargetTransitioned(schemas.TopicTransitions)); err != nil {
+				return err // better now than with the first transition
+			}
 			worker, err := p.newProcessor(s, metrics, nil)
 			if err != nil {
 				return err

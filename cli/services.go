@@ -130,7 +130,7 @@ func (p *program) schemaID(ctx context.Context, s *services, schema *schemas.Sch
 	}
 	id, err := s.registry.LookUp(ctx, schema)
 	if errors.Is(err, schemas.ErrNotRegistered) {
-		err = withHint(err, "register it with registry.auto_register set to true, or let whoever keeps the registry do so")
+		err = withHint(err, `run "webcheck schema register", which says first whether it may follow, or set registry.auto_register to true`)
 	}
 	return id, err
 }

@@ -107,7 +107,7 @@ func registrySettings() []Setting {
 			field: func(c *Config) any { return &c.Registry.Password }},
 		{Path: "registry.ca", Help: "PEM file of the authority that signed the registry's certificate", DefaultHelp: "the system's authorities", Example: "/etc/webcheck/ca.pem",
 			field: func(c *Config) any { return &c.Registry.CA }},
-		{Path: "registry.auto_register", Help: "register this build's schema if it is new; false only looks it up", Default: "true",
+		{Path: "registry.auto_register", Help: "register this build's schema if it is new; false only looks it up", DefaultHelp: `true with the registry of "webcheck up", else false`, Example: "true",
 			field: func(c *Config) any { return &c.Registry.AutoRegister }},
 	}
 }

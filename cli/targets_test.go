@@ -45,6 +45,7 @@ func newTargetsTopic(t *testing.T) *targetsTopic {
 	t.Cleanup(client.Close)
 	return &targetsTopic{client, map[string]string{
 		"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": closingRegistry(t),
+		"WEBCHECK_REGISTRY_AUTO_REGISTER": "true",
 	}}
 }
 
@@ -211,7 +212,8 @@ func BenchmarkApplyWithoutChange(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(cluster.Close)
-	variables := map[string]string{"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": testservices.Registry(b).URL}
+	variables := map[string]string{"WEBCHECK_KAFKA_BROKERS": strings.Join(cluster.ListenAddrs(), ","), "WEBCHECK_REGISTRY_URL": testservices.Registry(b).URL,
+		"WEBCHECK_REGISTRY_AUTO_REGISTER": "true"}
 	apply := func() {
 		system := System{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: os.Stderr, Env: given(nil, variables).env}
 		if code := Main(b.Context(), []string{"webcheck", "targets", "apply", "-f", file}, system); code != exitDone {

@@ -2,7 +2,6 @@ package processor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -80,9 +79,6 @@ func (o *transitionOutbox) newEncoder(ctx context.Context) (*schemas.EncoderOf[e
 		find = o.registry.Register
 	}
 	id, err := find(ctx, schema)
-	if errors.Is(err, schemas.ErrNotRegistered) {
-		return nil, fmt.Errorf("finding the schema of %s: %w; register it, or set registry.auto_register to true", o.topic, err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the schema of %s: %w", o.topic, err)
 	}

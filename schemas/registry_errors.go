@@ -30,9 +30,9 @@ func (e *NotRegisteredError) Error() string {
 // Is makes the error satisfy errors.Is with [ErrNotRegistered].
 func (e *NotRegisteredError) Is(target error) bool { return target == ErrNotRegistered }
 
-// Hint says who registers it.
+// Hint says what registers it.
 func (e *NotRegisteredError) Hint() string {
-	return `start the prober ("webcheck probe" or "webcheck up"), which registers it`
+	return `run "webcheck schema register", which says first whether it may follow, or set registry.auto_register to true`
 }
 
 // UnknownSchemaError says that the registry knows no schema ID under Subject. It satisfies errors.Is with
