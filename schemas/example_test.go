@@ -31,6 +31,6 @@ func ExampleCompatible() {
 	fmt.Println(schemas.Compatible(schemas.LevelBackward, newer, []string{older}))
 	fmt.Println(schemas.Compatible(schemas.LevelForward, newer, []string{older}))
 	// Output:
-	// incompatible schema: the new schema does not read what the one 1 before wrote: field "b" is missing and has no default
+	// incompatible schema: field "b" has no default in the new schema, and what the schema 1 before wrote lacks it
 	// <nil>
 }
