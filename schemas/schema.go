@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hamba/avro/v2"
@@ -106,25 +105,7 @@ func parseAvro(text string) (avro.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the text is not an Avro schema: %w", err)
 	}
-	if nestedUnion(parsed) {
-		return nil, errors.New("the text is not an Avro schema: a union may not contain a union")
-	}
 	return parsed, nil
-}
-
-// nestedUnion says whether some union has one for a branch, which the library takes and Avro does not.
-func nestedUnion(schema avro.Schema) bool {
-	switch t := schema.(type) {
-	case *avro.RecordSchema:
-		return slices.ContainsFunc(t.Fields(), func(f *avro.Field) bool { return nestedUnion(f.Type()) })
-	case *avro.ArraySchema:
-		return nestedUnion(t.Items())
-	case *avro.MapSchema:
-		return nestedUnion(t.Values())
-	case *avro.UnionSchema:
-		return slices.ContainsFunc(t.Types(), func(b avro.Schema) bool { return b.Type() == avro.Union || nestedUnion(b) })
-	}
-	return false
 }
 
 // nesting is how deep brackets are nested in a JSON text.

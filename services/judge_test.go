@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"webcheck/embedded/testservices/evolutions"
+	"webcheck/embedded/testservices/avropairs"
 	"webcheck/embedded/testservices/seed"
 	"webcheck/schemas"
 )
@@ -138,7 +138,7 @@ func TestGeneratedSchemasAreJudgedAsByAvroJava(t *testing.T) {
 	random := seed.Random(t)
 	questions := make([]question, seed.Runs(t, 1000))
 	for i := range questions {
-		older, newer := evolutions.Pair(random)
+		older, newer := avropairs.Random(random)
 		questions[i] = question{Level: schemas.LevelFull, Newer: newer, Older: []string{older}}
 	}
 	var compatible, thrown int

@@ -1,9 +1,9 @@
-// Package evolutions makes random Avro schemas, and random changes of them, for tests that hold one judge of compatibility
+// Package avropairs makes random Avro schemas, and random changes of them, for tests that hold one judge of compatibility
 // against another. It imports nothing of ours, so that every room's tests may use it.
 //
 // What it makes are whole schemas of any kind: records in records, unions, arrays, maps, enums, fixed, logical types, aliases,
 // defaults, references and recursion. Each is legal to Avro Java 1.12 and to the Avro library of package schemas.
-package evolutions
+package avropairs
 
 import (
 	"encoding/json"
@@ -11,9 +11,9 @@ import (
 	"slices"
 )
 
-// Pair returns the texts of two schemas: two that have nothing to do with one another, or, mostly, one and what became of
+// Random returns the texts of two schemas: two that have nothing to do with one another, or, mostly, one and what became of
 // it by up to four changes.
-func Pair(random *rand.Rand) (older, newer string) {
+func Random(random *rand.Rand) (older, newer string) {
 	was := record(random)
 	now := record(random)
 	if random.IntN(8) > 0 {

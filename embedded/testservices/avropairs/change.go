@@ -1,4 +1,4 @@
-package evolutions
+package avropairs
 
 import (
 	"math/rand/v2"
