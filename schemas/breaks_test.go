@@ -83,7 +83,7 @@ func TestABreakSaysWhatWhereAndWhy(t *testing.T) {
 		{record(field(`"int"`), `{"name":"g","type":"int"}`), record(`{"name":"f","type":"int","aliases":["g"]}`), LevelBackward, []string{
 			`f /fields/0: field "f" in the new schema is found 2 times in what the schema 1 before wrote, by its name and its aliases; remove the alias, or one of the fields`}},
 		{`"string"`, `"int"`, LevelBackward, []string{
-			` /: the schema in the new schema is an int, which does not take the string that the schema 1 before wrote; keep the type, and add a field of another name for what is new`}},
+			` /: the top type in the new schema is an int, which does not take the string that the schema 1 before wrote; keep the type, and add a field of another name for what is new`}},
 	} {
 		breaks, err := Breaks(c.level, c.newer, []string{c.older})
 		if err != nil {

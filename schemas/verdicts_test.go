@@ -42,8 +42,8 @@ func asJudged(breaks []Break) []judgedBreak {
 	return judged
 }
 
-// verdicts reads the table.
-func verdicts(t testing.TB) []judgement {
+// judgements reads the table.
+func judgements(t testing.TB) []judgement {
 	t.Helper()
 	table, err := os.ReadFile("testdata/verdicts.jsonl")
 	if err != nil {
@@ -71,7 +71,7 @@ func (v judgement) olderTexts() []string {
 
 func TestBreaksAreThoseOfAvroJava(t *testing.T) {
 	levels, kinds := map[Level]int{}, map[BreakKind]int{}
-	for _, v := range verdicts(t) {
+	for _, v := range judgements(t) {
 		levels[v.Level]++
 		t.Run(v.Name+" at "+string(v.Level), func(t *testing.T) {
 			got, err := Breaks(v.Level, string(v.Newer), v.olderTexts())
