@@ -30,10 +30,10 @@ func (m mismatch) toBreak(s Side, older string) Break {
 	return Break{Kind: m.kind, Side: s, Field: m.spot.field, Pointer: m.pointer, Detail: m.detail, Message: m.message(v), Hint: m.hint(v)}
 }
 
-// subject is what m is about: its field, or the schema.
+// subject is what m is about: its field, or the type at the top.
 func (m mismatch) subject() string {
 	if m.spot.field == "" {
-		return "the schema"
+		return "the top type"
 	}
 	return fmt.Sprintf("field %q", m.spot.field)
 }

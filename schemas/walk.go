@@ -212,9 +212,9 @@ func (c *comparison) fields(at *steps, s spot, reader, writer *avro.RecordSchema
 			inside.field = s.field + "." + rf.Name()
 		}
 		sources := writerFields(rf, writer)
-		if len(sources) > 1 {
+		if times := timesFound(rf, writer); times > 1 {
 			c.ambiguous = append(c.ambiguous, mismatch{
-				kind: NameMismatch, pointer: here.pointer(), spot: inside, reader: reader, writer: writer, sources: len(sources),
+				kind: NameMismatch, pointer: here.pointer(), spot: inside, reader: reader, writer: writer, sources: times,
 				detail: fmt.Sprintf("Reader record field %s matches multiple fields in writer record schema", rf.Name()),
 			})
 			continue
@@ -256,6 +256,15 @@ func writerFields(rf *avro.Field, writer *avro.RecordSchema) []int {
 		}
 	}
 	return found
+}
+
+// timesFound is how often Avro Java finds rf in the writer: by its name and by each alias, were it the name once more.
+func timesFound(rf *avro.Field, writer *avro.RecordSchema) int {
+	aliases := slices.Compact(slices.Sorted(slices.Values(rf.Aliases())))
+	return count(writer.Fields(), func(wf *avro.Field) bool { return wf.Name() == rf.Name() }) +
+		count(aliases, func(alias string) bool {
+			return slices.ContainsFunc(writer.Fields(), func(wf *avro.Field) bool { return wf.Name() == alias })
+		})
 }
 
 // names compares the names of two types: without their namespaces, or by the reader's aliases with them.
