@@ -1,0 +1,269 @@
+package schemas
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// TakenError says that schemas were not imported, because the registry has others in their place. Nothing was written.
+type TakenError struct {
+	// Conflicts say what is in whose place, one each.
+	Conflicts []string
+}
+
+// Error lists the conflicts in one line.
+func (e *TakenError) Error() string {
+	return "importing schemas: nothing was written, the registry has others in their place: " + strings.Join(e.Conflicts, "; ")
+}
+
+// Hint says why there is no way around it.
+func (e *TakenError) Hint() string {
+	return "the ids are in the events, so they cannot be given anew: import into a registry, or a context of one, where they are free"
+}
+
+// ImportError says that an import ended halfway.
+type ImportError struct {
+	// Written are the versions that are in the registry now, in the order they were given.
+	Written []Version
+	// Asked is how many there were to be written.
+	Asked int
+
+	err error
+}
+
+// Error says what was written and why not the rest.
+func (e *ImportError) Error() string {
+	names := make([]string, len(e.Written))
+	for i, v := range e.Written {
+		names[i] = v.name()
+	}
+	return fmt.Sprintf("importing schemas: %d of %d versions written (%s): %s", len(names), e.Asked, strings.Join(names, ", "), e.err)
+}
+
+// Unwrap returns the cause.
+func (e *ImportError) Unwrap() error { return e.err }
+
+// Hint says how to go on.
+func (e *ImportError) Hint() string {
+	return "import the same schemas again once the cause is gone: those that are there are passed over"
+}
+
+// name names the version for people.
+func (v Version) name() string { return fmt.Sprintf("%s version %d", v.Subject, v.Number) }
+
+// Import writes versions into the registry under their own ids and numbers, so that values on the log keep their meaning.
+// Versions that are there already are passed over: an import may be run again. Where the registry has another schema with
+// one of the ids, or another version in one's place, it writes nothing and returns a [*TakenError]; when it is cut off in
+// between, an [*ImportError] says what was written. Levels are not touched, and no version is held against another.
+//
+// Confluent's registry, and webcheck's own, are written to in mode IMPORT, for each subject, which has the mode that it
+// had before at the end. Apicurio has no such mode and would silently give ids of its own; it gets all versions at once
+// through its administration's API, which keeps the ids.
+func (r *Registry) Import(ctx context.Context, versions []Version) error {
+	if err := checkImport(versions); err != nil {
+		return err
+	}
+	to, err := r.importer(ctx)
+	if err != nil {
+		return err
+	}
+	missing, err := r.missing(ctx, versions)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if err := to(ctx, missing); err != nil {
+		return r.halfway(ctx, missing, err)
+	}
+	left, err := r.missing(ctx, missing)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("the registry took them without an error, and does not have %s", left[0].name())
+	}
+	if err != nil {
+		return r.halfway(ctx, missing, err)
+	}
+	return nil
+}
+
+// checkImport holds the versions against one another: they come from a file.
+func checkImport(versions []Version) error {
+	texts, numbers := make(map[int]string), make(map[string]bool)
+	for _, v := range versions {
+		if v.Subject == "" || v.Number < 1 || v.ID < 1 {
+			return fmt.Errorf("importing schemas: subject %q, version %d, id %d: all three are needed", v.Subject, v.Number, v.ID)
+		}
+		if err := CheckAvro(v.Text); err != nil {
+			return fmt.Errorf("importing schemas: %s: %w", v.name(), err)
+		}
+		if text, ok := texts[v.ID]; ok && !SameSchema(text, v.Text) {
+			return fmt.Errorf("importing schemas: %s: id %d has two schemas", v.name(), v.ID)
+		}
+		if numbers[v.name()] {
+			return fmt.Errorf("importing schemas: %s is there twice", v.name())
+		}
+		texts[v.ID], numbers[v.name()] = v.Text, true
+	}
+	return nil
+}
+
+// missing are those of versions that the registry does not have, in order of subject and number. It is a [*TakenError]
+// when something else is in their place.
+func (r *Registry) missing(ctx context.Context, versions []Version) ([]Version, error) {
+	versions = slices.Clone(versions)
+	slices.SortStableFunc(versions, func(a, b Version) int {
+		if a.Subject != b.Subject {
+			return strings.Compare(a.Subject, b.Subject)
+		}
+		return a.Number - b.Number
+	})
+	var missing []Version
+	var conflicts []string
+	var there []Version
+	for i, v := range versions {
+		if i == 0 || versions[i-1].Subject != v.Subject {
+			var err error
+			if there, err = r.Versions(ctx, v.Subject, true); err != nil {
+				return nil, err
+			}
+		}
+		have, conflict, err := r.has(ctx, there, v)
+		if err != nil {
+			return nil, err
+		}
+		if conflict != "" {
+			conflicts = append(conflicts, conflict)
+		} else if !have {
+			missing = append(missing, v)
+		}
+	}
+	if len(conflicts) > 0 {
+		return nil, &TakenError{Conflicts: conflicts}
+	}
+	return missing, nil
+}
+
+// has says whether v is among its subject's versions there, or what is in its place.
+func (r *Registry) has(ctx context.Context, there []Version, v Version) (have bool, conflict string, err error) {
+	if i := slices.IndexFunc(there, func(t Version) bool { return t.Number == v.Number }); i >= 0 {
+		switch t := there[i]; {
+		case t.ID != v.ID:
+			return false, fmt.Sprintf("%s has id %d there, not %d", v.name(), t.ID, v.ID), nil
+		case !SameSchema(t.Text, v.Text):
+			return false, fmt.Sprintf("%s is another schema there, with the same id %d", v.name(), v.ID), nil
+		}
+		return true, "", nil
+	}
+	found, err := r.client.SchemaByID(sr.WithParams(ctx, sr.ShowDeleted), v.ID)
+	if saysNone(err) {
+		return false, "", nil
+	}
+	if err != nil {
+		return false, "", newRegistryError("looking for schema %d", v.ID, err)
+	}
+	if !SameSchema(found.Schema, v.Text) {
+		conflict = fmt.Sprintf("id %d, of %s, is another schema's there", v.ID, v.name())
+	}
+	return false, conflict, nil
+}
+
+// halfway makes the error of an import that ended with err, asking the registry what it has now.
+func (r *Registry) halfway(ctx context.Context, asked []Version, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modeTimeout)
+	defer cancel()
+	e := &ImportError{Asked: len(asked), err: err}
+	left, missingErr := r.missing(ctx, asked)
+	if missingErr != nil {
+		e.err = fmt.Errorf("%w (and what was written could not be read: %w)", err, missingErr)
+		return e
+	}
+	for _, v := range asked {
+		if !slices.Contains(left, v) {
+			e.Written = append(e.Written, v)
+		}
+	}
+	return e
+}
+
+// modeTimeout bounds the end of an import that was cut off: a subject left in mode IMPORT takes no schema any more.
+const modeTimeout = 10 * time.Second
+
+// importer says how this registry takes schemas with their ids.
+func (r *Registry) importer(ctx context.Context) (func(context.Context, []Version) error, error) {
+	var info struct{ Name, Version string }
+	there, err := r.native(ctx, "/system/info", &info)
+	if err != nil {
+		return nil, newRegistryError("asking which registry it is%s", "", err)
+	}
+	if !there {
+		return r.importByMode, nil
+	}
+	if !strings.HasPrefix(info.Version, "2.") {
+		return nil, fmt.Errorf("importing schemas: %s %s keeps no ids that are given to it in a way known here: only release 2 does", info.Name, info.Version)
+	}
+	return r.importNatively, nil
+}
+
+// importByMode writes the versions, which are in order of subjects, in mode IMPORT.
+func (r *Registry) importByMode(ctx context.Context, versions []Version) error {
+	for len(versions) > 0 {
+		n := 1
+		for n < len(versions) && versions[n].Subject == versions[0].Subject {
+			n++
+		}
+		if err := r.importSubject(ctx, versions[:n]); err != nil {
+			return err
+		}
+		versions = versions[n:]
+	}
+	return nil
+}
+
+// importSubject writes versions of one subject, and gives the subject back the mode it had.
+func (r *Registry) importSubject(ctx context.Context, versions []Version) (err error) {
+	subject := versions[0].Subject
+	was := r.client.Mode(ctx, subject)[0]
+	if was.Err != nil && !saysNone(was.Err) {
+		return newRegistryError("asking for the mode of %q", subject, was.Err)
+	}
+	// Without force, it would refuse a subject that has some of the versions, and remove those deleted softly.
+	if err := r.client.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
+		return newRegistryError("setting mode IMPORT for %q", subject, err)
+	}
+	defer func() {
+		if back := r.restoreMode(ctx, subject, was); err == nil {
+			err = back
+		}
+	}()
+	for _, v := range versions {
+		if _, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: v.Text}, v.ID, v.Number); err != nil {
+			return newRegistryError("importing %s", v.name(), err)
+		}
+		if !v.Deleted {
+			continue
+		}
+		if err := r.client.DeleteSchema(ctx, subject, v.Number, sr.SoftDelete); err != nil {
+			return newRegistryError("deleting %s softly, as it was", v.name(), err)
+		}
+	}
+	return nil
+}
+
+// restoreMode sets the mode that the subject had, or none of its own, even after ctx has ended.
+func (r *Registry) restoreMode(ctx context.Context, subject string, was sr.ModeResult) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modeTimeout)
+	defer cancel()
+	var back sr.ModeResult
+	if was.Err == nil {
+		back = r.client.SetMode(sr.WithParams(ctx, sr.Force), was.Mode, subject)[0]
+	} else {
+		back = r.client.ResetMode(ctx, subject)[0]
+	}
+	if back.Err != nil {
+		return newRegistryError("taking %q out of mode IMPORT, in which it takes no new schema", subject, back.Err)
+	}
+	return nil
+}
