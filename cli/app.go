@@ -33,7 +33,7 @@ func Process() System {
 }
 
 // Main runs the command that args (with the program's name first) ask for and returns its exit code: 0 done, 1 failed,
-// 2 usage, 3 done and something is down, or not accounted for. The first interrupt, termination or hang-up signal ends the command in good order; a
+// 2 usage, 3 done and something is down, or not accounted for, 100 a schema may not follow. The first interrupt, termination or hang-up signal ends the command in good order; a
 // second one ends the process at once with code 1.
 func Main(ctx context.Context, args []string, system System) int {
 	ctx, stop := untilSignal(ctx)
@@ -46,10 +46,10 @@ func Main(ctx context.Context, args []string, system System) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted") // where exactly does not matter to who pressed the key
 	}
-	if err == nil || errors.Is(err, errSomethingDown) {
+	if err == nil || isResult(err) {
 		err = cmp.Or(out.failure(), err)
 	}
-	if err != nil && !errors.Is(err, errSomethingDown) {
+	if err != nil && !isResult(err) {
 		printError(system.Stderr, err, program.secrets)
 	}
 	return exitCode(err)
@@ -118,7 +118,7 @@ func (p *program) app() *urfave.App {
 		Action:          noCommand,
 		Commands: []*urfave.Command{
 			p.upCommand(), p.checkCommand(), p.initCommand(), p.probeCommand(), p.processCommand(), p.replayCommand(), p.verifyCommand(), p.deadCommand(),
-			p.tailCommand(), p.targetsCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
+			p.tailCommand(), p.targetsCommand(), p.schemaCommand(), p.topicsCommand(), p.dbCommand(), p.benchCommand(),
 		},
 	}
 	app.DisableSliceFlagSeparator = true // a flag that may be given again is, and a comma is part of its value

@@ -4,7 +4,7 @@
 // It guarantees that every fault of a configuration is reported at once and with its place, that a secret is never printed,
 // that nothing from the outside reaches a terminal with its control characters, and that each error becomes one sentence,
 // with a hint on a second line where there is one. Exit codes are 0 done, 1 failed, 2 usage, 3 done and something is down, or
-// not accounted for.
+// not accounted for, 100 a schema may not follow those before it.
 //
 // It never checks a site, encodes an event or writes a row by itself: each command connects the rooms that do.
 // One file is one command; [Settings] is the one table from which flags, variables, file keys and documentation are made.

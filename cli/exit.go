@@ -8,6 +8,8 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitDown   = 3
+	// exitIncompatible is far from the others, as that of buf, so that a script tells "it may not follow" from "it could not be checked".
+	exitIncompatible = 100
 )
 
 // usageError is an error of the person who typed the command; it ends with code 2.
@@ -17,6 +19,14 @@ func (e usageError) Unwrap() error { return e.error }
 
 // errSomethingDown ends a command that did its work and found a target down, or something else amiss.
 var errSomethingDown = errors.New("something is down")
+
+// errIncompatible ends a command that found, and printed, why a schema may not follow those before it.
+var errIncompatible = errors.New("incompatible schemas")
+
+// isResult reports whether err only stands for what a command has printed as its result.
+func isResult(err error) bool {
+	return errors.Is(err, errSomethingDown) || errors.Is(err, errIncompatible)
+}
 
 // hintedError adds what to do to what is wrong.
 type hintedError struct {
@@ -49,6 +59,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errSomethingDown):
 		return exitDown
+	case errors.Is(err, errIncompatible):
+		return exitIncompatible
 	case errors.As(err, &usage), errors.As(err, &config):
 		return exitUsage
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"webcheck/embedded"
 	"webcheck/embedded/testservices"
 	"webcheck/schemas"
 )
@@ -92,15 +93,16 @@ func setUpScript(env *testscript.Env, siteURL string) error {
 
 func scriptCommands(t *testing.T) map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits":   exits,
-		"service": func(ts *testscript.TestScript, neg bool, args []string) { service(t, ts, neg, args) },
-		"rows":    rows,
-		"listens": listens,
-		"running": running,
-		"garbage": garbage,
-		"free":    free,
-		"answers": answers,
-		"broker":  broker,
+		"exits":    exits,
+		"service":  func(ts *testscript.TestScript, neg bool, args []string) { service(t, ts, neg, args) },
+		"rows":     rows,
+		"listens":  listens,
+		"running":  running,
+		"garbage":  garbage,
+		"free":     free,
+		"answers":  answers,
+		"broker":   broker,
+		"registry": registry,
 	}
 }
 
@@ -150,6 +152,17 @@ func broker(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(cluster.Close)
 	ts.Setenv(args[0], strings.Join(cluster.ListenAddrs(), ","))
+}
+
+// registry sets a variable to the place of a schema registry of the script's own, in which nothing is: registry REGISTRY.
+func registry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: registry VARIABLE")
+	}
+	server, err := embedded.StartRegistry(context.Background(), embedded.RegistryConfig{Dir: ts.MkAbs(".registry-" + args[0])})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(server.Close()) })
+	ts.Setenv(args[0], server.URL())
 }
 
 // rows holds that a query on a database gives a number that is not less: rows URL QUERY MINIMUM. For the URL, "up" is the

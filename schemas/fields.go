@@ -8,6 +8,8 @@ type Field struct {
 	Type string
 	// Nullable is whether it may be null.
 	Nullable bool
+	// Aliases are the names that it had.
+	Aliases []string
 }
 
 // Fields returns the fields in the order of the record.
@@ -15,7 +17,7 @@ func (s *Schema) Fields() []Field {
 	fields := make([]Field, 0, len(s.record.Fields()))
 	for _, f := range s.record.Fields() {
 		typ, nullable := unwrap(f.Type())
-		fields = append(fields, Field{Name: f.Name(), Type: typeName(typ), Nullable: nullable})
+		fields = append(fields, Field{Name: f.Name(), Type: typeName(typ), Nullable: nullable, Aliases: f.Aliases()})
 	}
 	return fields
 }

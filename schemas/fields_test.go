@@ -1,8 +1,10 @@
 package schemas
 
 import (
-	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // TestFieldsSayWhatColumnsHaveToFollow reads types of each kind back: logical before its base, and null apart.
@@ -12,12 +14,15 @@ func TestFieldsSayWhatColumnsHaveToFollow(t *testing.T) {
 		{"name": "at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null},
 		{"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["a"]}},
 		{"name": "other", "type": ["null", "K"], "default": null},
-		{"name": "count", "type": "int"}]}`)
+		{"name": "count", "type": "int", "aliases": ["number"]}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Field{{"id", "uuid", false}, {"at", "timestamp-micros", true}, {"kind", "enum", false}, {"other", "enum", true}, {"count", "int", false}}
-	if got := s.Fields(); !slices.Equal(got, want) {
+	want := []Field{
+		{"id", "uuid", false, nil}, {"at", "timestamp-micros", true, nil}, {"kind", "enum", false, nil}, {"other", "enum", true, nil},
+		{"count", "int", false, []string{"number"}},
+	}
+	if got := s.Fields(); !cmp.Equal(got, want, cmpopts.EquateEmpty()) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if s.Name() != "n.R" {
