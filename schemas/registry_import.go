@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func (r *Registry) Import(ctx context.Context, versions []Version) error {
 	if err := checkImport(versions); err != nil {
 		return err
 	}
-	to, err := r.importer(ctx)
+	native, err := r.isApicurio(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,15 @@ func (r *Registry) Import(ctx context.Context, versions []Version) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if err := to(ctx, missing); err != nil {
+	if native {
+		err = r.importNatively(ctx, missing)
+	} else {
+		err = r.importByMode(ctx, missing)
+	}
+	if _, taken := errors.AsType[*TakenError](err); taken {
+		return err
+	}
+	if err != nil {
 		return r.halfway(ctx, missing, err)
 	}
 	left, err := r.missing(ctx, missing)
@@ -191,20 +200,17 @@ func (r *Registry) halfway(ctx context.Context, asked []Version, err error) erro
 // modeTimeout bounds the end of an import that was cut off: a subject left in mode IMPORT takes no schema any more.
 const modeTimeout = 10 * time.Second
 
-// importer says how this registry takes schemas with their ids.
-func (r *Registry) importer(ctx context.Context) (func(context.Context, []Version) error, error) {
+// isApicurio says whether this is an Apicurio that takes an archive, and refuses one that may not.
+func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 	var info struct{ Name, Version string }
 	there, err := r.native(ctx, "/system/info", &info)
 	if err != nil {
-		return nil, newRegistryError("asking which registry it is%s", "", err)
+		return false, newRegistryError("asking which registry it is%s", "", err)
 	}
-	if !there {
-		return r.importByMode, nil
+	if there && !strings.HasPrefix(info.Version, "2.") {
+		return false, fmt.Errorf("importing schemas: nothing was written, %s %s takes ids in no way known here: only its release 2 does", info.Name, info.Version)
 	}
-	if !strings.HasPrefix(info.Version, "2.") {
-		return nil, fmt.Errorf("importing schemas: %s %s keeps no ids that are given to it in a way known here: only release 2 does", info.Name, info.Version)
-	}
-	return r.importNatively, nil
+	return there, nil
 }
 
 // importByMode writes the versions, which are in order of subjects, in mode IMPORT.

@@ -10,9 +10,41 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
+
+// nativeRoot leads from the root of Confluent's API in Apicurio, /apis/ccompat/v7, to that of Apicurio's own.
+const nativeRoot = "/../../registry/v2"
+
+// native asks Apicurio's own API, which lies beside the one that it shares with Confluent's registry. It is false where
+// there is no such API.
+func (r *Registry) native(ctx context.Context, path string, into any) (bool, error) {
+	client, err := r.nativeClient(func(*http.Request) {})
+	if err != nil {
+		return false, err
+	}
+	err = client.Do(ctx, http.MethodGet, nativeRoot+path, nil, into)
+	if s := status(err); s == http.StatusNotFound || s == http.StatusMethodNotAllowed {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// nativeClient is the registry's client, with its credentials, that edits each request: Apicurio's own API is strict about
+// what one accepts.
+func (r *Registry) nativeClient(edit func(*http.Request)) (*sr.Client, error) {
+	before, _ := r.client.OptValue(sr.PreReq).(func(*http.Request) error)
+	return sr.NewClient(append(slices.Clone(r.client.Opts()), sr.PreReq(func(request *http.Request) error {
+		request.Header.Set("Accept", "application/json")
+		edit(request)
+		if before == nil {
+			return nil
+		}
+		return before(request)
+	}))...)
+}
 
 // nativeContent is a schema in Apicurio's export, by its contentId, which is the id that events carry.
 type nativeContent struct {
@@ -36,23 +68,20 @@ type nativeVersion struct {
 // importNatively writes the versions through Apicurio's import of an archive as its export makes it.
 // https://github.com/Apicurio/apicurio-registry/tree/2.6.x/utils/importexport
 func (r *Registry) importNatively(ctx context.Context, versions []Version) error {
+	if err := r.checkContents(ctx, versions); err != nil {
+		return err
+	}
 	archive, err := nativeArchive(versions)
 	if err != nil {
 		return err
 	}
-	before, _ := r.client.OptValue(sr.PreReq).(func(*http.Request) error)
-	client, err := sr.NewClient(append(r.client.Opts(), sr.PreReq(func(request *http.Request) error {
+	client, err := r.nativeClient(func(request *http.Request) {
 		request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(archive)), int64(len(archive))
 		request.Header.Set("Content-Type", "application/zip")
-		request.Header.Set("Accept", "*/*")
 		// It may number the versions as it likes: nobody refers to that number.
 		request.Header.Set("X-Registry-Preserve-GlobalId", "false")
 		request.Header.Set("X-Registry-Preserve-ContentId", "true")
-		if before == nil {
-			return nil
-		}
-		return before(request)
-	}))...)
+	})
 	if err != nil {
 		return err
 	}
@@ -60,6 +89,46 @@ func (r *Registry) importNatively(ctx context.Context, versions []Version) error
 		return newRegistryError("importing by Apicurio's API%s", "", err)
 	}
 	return nil
+}
+
+// checkContents refuses texts that Apicurio has, or would have, under another id: it keeps each text once, and would pass
+// over the second in silence.
+func (r *Registry) checkContents(ctx context.Context, versions []Version) error {
+	ids := make(map[string]int)
+	var conflicts []string
+	for _, v := range versions {
+		if id, ok := ids[v.Text]; ok {
+			if id != v.ID {
+				conflicts = append(conflicts, fmt.Sprintf("%s has the text of id %d, and Apicurio gives one text one id, not %d as well", v.name(), id, v.ID))
+			}
+			continue
+		}
+		ids[v.Text] = v.ID
+		var text []byte
+		there, err := r.native(ctx, "/ids/contentHashes/"+contentHash(v.Text), &text)
+		if err != nil {
+			return newRegistryError("looking for the text of %s", v.name(), err)
+		}
+		if !there {
+			continue
+		}
+		_, err = r.client.SchemaByID(sr.WithParams(ctx, sr.ShowDeleted), v.ID)
+		if saysNone(err) {
+			conflicts = append(conflicts, fmt.Sprintf("%s has a text that another id has there, not %d", v.name(), v.ID))
+		} else if err != nil {
+			return newRegistryError("looking for schema %d", v.ID, err)
+		}
+	}
+	if len(conflicts) > 0 {
+		return &TakenError{Conflicts: conflicts}
+	}
+	return nil
+}
+
+// contentHash is Apicurio's name for a text without references.
+func contentHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // nativeArchive is the ZIP archive that has the versions.
@@ -83,8 +152,7 @@ func nativeArchive(versions []Version) ([]byte, error) {
 			continue
 		}
 		written[v.ID] = true
-		sum := sha256.Sum256([]byte(v.Text))
-		hash := hex.EncodeToString(sum[:])
+		hash := contentHash(v.Text)
 		if err := file("content/"+hash+".Content.json", nativeContent{v.ID, hash, "AVRO"}); err != nil {
 			return nil, err
 		}

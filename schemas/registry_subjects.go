@@ -3,7 +3,6 @@ package schemas
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -108,7 +107,7 @@ type Registration struct {
 	ID, Version int
 	// New says that it was not there before.
 	New bool
-	// FirstOfSubject says that it is the subject's only version, and that the subject's level was set.
+	// FirstOfSubject says that it is the subject's only schema, and that the subject's level was set.
 	FirstOfSubject bool
 }
 
@@ -133,17 +132,17 @@ func (r *Registry) RegisterAt(ctx context.Context, s *Schema, level Level) (Regi
 		return Registration{}, err
 	}
 	done := Registration{ID: id, New: isNew}
+	alone := true // also when those who registered it at once made more than one version of it
 	for _, v := range versions {
 		if v.ID == id && !v.Deleted {
 			done.Version = v.Number
 		}
+		alone = alone && v.ID == id
 	}
-	if len(versions) != 1 {
+	if !alone {
 		return done, nil
 	}
-	current, own, err := r.Level(ctx, s.Subject)
-	if err != nil || own && (!isNew || current == level) {
-		done.FirstOfSubject = isNew && err == nil
+	if _, own, err := r.Level(ctx, s.Subject); err != nil || own && !isNew {
 		return done, err
 	}
 	if err := r.SetLevel(ctx, s.Subject, level); err != nil {
@@ -152,19 +151,6 @@ func (r *Registry) RegisterAt(ctx context.Context, s *Schema, level Level) (Regi
 	done.FirstOfSubject = true
 	return done, nil
 }
-
-// native asks Apicurio's own API, which lies beside the one that it shares with Confluent's registry. It is false where
-// there is no such API.
-func (r *Registry) native(ctx context.Context, path string, into any) (bool, error) {
-	err := r.client.Do(ctx, http.MethodGet, nativeRoot+path, nil, into)
-	if s := status(err); s >= 400 && s < 500 && s != http.StatusUnauthorized && s != http.StatusForbidden {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// nativeRoot leads from the root of Confluent's API in Apicurio, /apis/ccompat/v7, to that of Apicurio's own.
-const nativeRoot = "/../../registry/v2"
 
 // hasNativeLevel says whether the subject has a level of its own, where Apicurio can be asked; elsewhere it has, since its
 // registry named one.
