@@ -150,7 +150,7 @@ func (w *workshop) collect() error {
 		folders[filepath.ToSlash(filepath.Dir(name))]++
 	}
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		w.plan.Did = append(w.plan.Did, fmt.Sprintf("%s: generated, %d files", folder, folders[folder]))
+		w.plan.Did = append(w.plan.Did, fmt.Sprintf("%s: generated, %s", folder, count(folders[folder], "file")))
 	}
 	return nil
 }

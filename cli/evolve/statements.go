@@ -37,8 +37,9 @@ func (d *draft) fillDefinitions() error {
 
 // removeFromStatements names the column no more.
 func (d *draft) removeFromStatements() error {
+	filled := regexp.MustCompile(fmt.Sprintf(`,\n    %[1]s = coalesce\(kept\.%[1]s, excluded\.%[1]s\)|\n    OR kept\.%[1]s IS NULL AND excluded\.%[1]s IS NOT NULL`, d.Change.Name))
 	if err := d.editPlaces("without the column "+d.Change.Name, func(text string) string {
-		return removeParameter(removeFromLists(text, d.Change.Name))
+		return removeParameter(removeFromLists(filled.ReplaceAllString(text, ""), d.Change.Name))
 	}); err != nil {
 		return err
 	}
@@ -87,6 +88,9 @@ func addToLists(text, last, column string) string {
 	var b strings.Builder
 	from := 0
 	for _, m := range end.FindAllStringSubmatchIndex(text, -1) {
+		if line := text[strings.LastIndexByte(text[:m[0]], '\n')+1 : m[0]]; strings.Contains(line, "coalesce(") {
+			continue // see fillDefinitions
+		}
 		b.WriteString(text[from:m[4]])
 		name := column
 		if m[2] >= 0 {
@@ -111,7 +115,7 @@ func goOn(text, name string) string {
 	return ",\n" + indent + name
 }
 
-var lastParameter = regexp.MustCompile(`(?s)VALUES \(.*?(, \$([0-9]+))\s*\)`)
+var lastParameter = regexp.MustCompile(`(?s)VALUES \(.*?(,\s*\$([0-9]+))\s*\)`)
 
 // addParameter adds the next $n to the values of an INSERT, if the statement has any.
 func addParameter(text string) string {
