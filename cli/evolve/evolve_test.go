@@ -2,6 +2,7 @@ package evolve
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -54,7 +55,7 @@ func after(files fstest.MapFS, p *Plan) fstest.MapFS {
 
 // sample is the schema that the corpus has of a plan's version.
 func sample(p *Plan) string {
-	return events[p.Change.Event].corpus + "/v" + string(rune('0'+p.Version)) + "/schema.avsc"
+	return fmt.Sprintf("%s/v%d/schema.avsc", events[p.Change.Event].corpus, p.Version)
 }
 
 func mustPlan(t *testing.T, files fs.FS, c Change) *Plan {
