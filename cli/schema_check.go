@@ -147,7 +147,7 @@ func judge(judged []judgedSchema, before earlierSchemas, levelOf func(subject st
 func withDrift(found, drifted []schemas.Finding) []schemas.Finding {
 	unsettled := make(map[string]bool)
 	for _, f := range found {
-		unsettled[f.Field] = unsettled[f.Field] || f.Rule != "field_without_doc"
+		unsettled[f.Field] = unsettled[f.Field] || f.Rule != schemas.RuleFieldWithoutDoc
 	}
 	for _, f := range drifted {
 		if !unsettled[f.Field] {
