@@ -26,7 +26,7 @@ func (r *Registry) native(ctx context.Context, path string, into any) (bool, err
 		return false, err
 	}
 	err = client.Do(ctx, http.MethodGet, nativeRoot+path, nil, into)
-	if s := status(err); s == http.StatusNotFound || s == http.StatusMethodNotAllowed {
+	if s := status(err); s >= 400 && s < 500 {
 		return false, nil
 	}
 	return err == nil, err
