@@ -188,6 +188,8 @@ func TestConfluentTellsBreaksInItsWords(t *testing.T) {
 			`{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a field in the new schema does not match with the old schema', additionalInfo:'reader type: INT not compatible with writer type: LONG'}`},
 		{Break{Kind: NameMismatch, Side: NewReader, Pointer: "/name", Detail: "expected: n.R"},
 			`{errorType:'NAME_MISMATCH', description:'The name of the schema has changed (path '/name')', additionalInfo:'expected: n.R'}`},
+		{Break{Kind: NameMismatch, Side: NewReader, Pointer: "/fields/0", Detail: "Reader record field f matches multiple fields in writer record schema"},
+			`Unexpected exception during compatibility check: Reader record field f matches multiple fields in writer record schema`},
 		{Break{Kind: MissingEnumSymbols, Side: OldReader, Pointer: "/fields/0/type/symbols", Detail: "[x, y]"},
 			`{errorType:'MISSING_ENUM_SYMBOLS', description:'The old schema is missing enum symbols '[x, y]' at path '/fields/0/type/symbols' in the new schema', additionalInfo:'[x, y]'}`},
 		{Break{Kind: FixedSizeMismatch, Side: NewReader, Pointer: "/fields/0/type/size", Detail: "expected: 4, found: 8"},

@@ -65,6 +65,9 @@ func (s *steps) pointer() string {
 	return "/" + strings.Join(tokens, "/")
 }
 
+// ambiguous begins what Avro Java's exception says of a field that it finds more than once.
+const ambiguous = "Reader record field "
+
 // comparison is a walk through two schemas. It goes as Avro Java 1.12's SchemaCompatibility does, to the order of the
 // questions and what it remembers of their answers, so that it finds the same places:
 // https://github.com/apache/avro/blob/release-1.12.1/lang/java/avro/src/main/java/org/apache/avro/SchemaCompatibility.java
@@ -215,7 +218,7 @@ func (c *comparison) fields(at *steps, s spot, reader, writer *avro.RecordSchema
 		if times := timesFound(rf, writer); times > 1 {
 			c.ambiguous = append(c.ambiguous, mismatch{
 				kind: NameMismatch, pointer: here.pointer(), spot: inside, reader: reader, writer: writer, sources: times,
-				detail: fmt.Sprintf("Reader record field %s matches multiple fields in writer record schema", rf.Name()),
+				detail: ambiguous + rf.Name() + " matches multiple fields in writer record schema",
 			})
 			continue
 		}
