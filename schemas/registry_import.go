@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -74,28 +76,36 @@ func (r *Registry) Import(ctx context.Context, versions []Version) error {
 		return err
 	}
 	missing, err := r.missing(ctx, versions)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
 		return err
 	}
 	if native {
 		err = r.importNatively(ctx, missing)
 	} else {
-		err = r.importByMode(ctx, missing)
+		err = r.importByMode(ctx, versions, missing)
 	}
 	if _, taken := errors.AsType[*TakenError](err); taken {
 		return err
 	}
-	if err != nil {
-		return r.halfway(ctx, missing, err)
-	}
-	left, err := r.missing(ctx, missing)
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("the registry took them without an error, and does not have %s", left[0].name())
+	if err == nil && len(missing) > 0 {
+		err = r.check(ctx, missing)
 	}
 	if err != nil {
 		return r.halfway(ctx, missing, err)
 	}
 	return nil
+}
+
+// check says what of the imported versions is not there after all.
+func (r *Registry) check(ctx context.Context, imported []Version) error {
+	left, err := r.missing(ctx, imported)
+	if taken, ok := errors.AsType[*TakenError](err); ok {
+		return fmt.Errorf("somebody else registered meanwhile: %s", strings.Join(taken.Conflicts, "; "))
+	}
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("the registry took %s without an error and does not have it", left[0].name())
+	}
+	return err
 }
 
 // checkImport holds the versions against one another: they come from a file.
@@ -119,7 +129,7 @@ func checkImport(versions []Version) error {
 	return nil
 }
 
-// missing are those of versions that the registry does not have, in order of subject and number. It is a [*TakenError]
+// missing are those of versions that the registry does not have, or does not have deleted, in order of subject and number. It is a [*TakenError]
 // when something else is in their place.
 func (r *Registry) missing(ctx context.Context, versions []Version) ([]Version, error) {
 	versions = slices.Clone(versions)
@@ -163,8 +173,13 @@ func (r *Registry) has(ctx context.Context, there []Version, v Version) (have bo
 			return false, fmt.Sprintf("%s has id %d there, not %d", v.name(), t.ID, v.ID), nil
 		case !SameSchema(t.Text, v.Text):
 			return false, fmt.Sprintf("%s is another schema there, with the same id %d", v.name(), v.ID), nil
+		default:
+			return t.Deleted || !v.Deleted, "", nil
 		}
-		return true, "", nil
+	}
+	again := func(t Version) bool { return t.ID == v.ID && t.Number > v.Number }
+	if v.Deleted && slices.ContainsFunc(there, again) {
+		return true, "", nil // Confluent's registry forgets a deleted version when its schema is registered again
 	}
 	found, err := r.client.SchemaByID(sr.WithParams(ctx, sr.ShowDeleted), v.ID)
 	if saysNone(err) {
@@ -213,31 +228,39 @@ func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 	return there, nil
 }
 
-// importByMode writes the versions, which are in order of subjects, in mode IMPORT.
-func (r *Registry) importByMode(ctx context.Context, versions []Version) error {
-	for len(versions) > 0 {
-		n := 1
-		for n < len(versions) && versions[n].Subject == versions[0].Subject {
-			n++
-		}
-		if err := r.importSubject(ctx, versions[:n]); err != nil {
+// importByMode writes the missing ones of versions in mode IMPORT, subject by subject.
+func (r *Registry) importByMode(ctx context.Context, versions, missing []Version) error {
+	bySubject := make(map[string][]Version)
+	for _, v := range versions {
+		bySubject[v.Subject] = nil
+	}
+	for _, v := range missing {
+		bySubject[v.Subject] = append(bySubject[v.Subject], v)
+	}
+	for _, subject := range slices.Sorted(maps.Keys(bySubject)) {
+		if err := r.importSubject(ctx, subject, bySubject[subject]); err != nil {
 			return err
 		}
-		versions = versions[n:]
 	}
 	return nil
 }
 
-// importSubject writes versions of one subject, and gives the subject back the mode it had.
-func (r *Registry) importSubject(ctx context.Context, versions []Version) (err error) {
-	subject := versions[0].Subject
+// importSubject writes versions of one subject, and gives the subject back the mode it had. One that is in mode IMPORT
+// was left in it when an import was cut off, and is taken out of it.
+func (r *Registry) importSubject(ctx context.Context, subject string, versions []Version) (err error) {
 	was := r.client.Mode(ctx, subject)[0]
 	if was.Err != nil && !saysNone(was.Err) {
 		return newRegistryError("asking for the mode of %q", subject, was.Err)
 	}
-	// Without force, it would refuse a subject that has some of the versions, and remove those deleted softly.
-	if err := r.client.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
-		return newRegistryError("setting mode IMPORT for %q", subject, err)
+	left := was.Err == nil && was.Mode == sr.ModeImport
+	if len(versions) == 0 && !left {
+		return nil
+	}
+	if !left {
+		// Without force, it would refuse a subject that has some of the versions, and remove those deleted softly.
+		if err := r.client.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
+			return newRegistryError("setting mode IMPORT for %q", subject, err)
+		}
 	}
 	defer func() {
 		if back := r.restoreMode(ctx, subject, was); err == nil {
@@ -248,10 +271,21 @@ func (r *Registry) importSubject(ctx context.Context, versions []Version) (err e
 		if _, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: v.Text}, v.ID, v.Number); err != nil {
 			return newRegistryError("importing %s", v.name(), err)
 		}
+	}
+	return r.deleteAsWere(ctx, versions)
+}
+
+// deleteAsWere deletes those versions softly that were.
+func (r *Registry) deleteAsWere(ctx context.Context, versions []Version) error {
+	for _, v := range versions {
 		if !v.Deleted {
 			continue
 		}
-		if err := r.client.DeleteSchema(ctx, subject, v.Number, sr.SoftDelete); err != nil {
+		err := r.client.DeleteSchema(ctx, v.Subject, v.Number, sr.SoftDelete)
+		if saysNone(err) || status(err) == http.StatusConflict {
+			continue // it is already, or the look afterwards tells
+		}
+		if err != nil {
 			return newRegistryError("deleting %s softly, as it was", v.name(), err)
 		}
 	}
@@ -263,7 +297,7 @@ func (r *Registry) restoreMode(ctx context.Context, subject string, was sr.ModeR
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modeTimeout)
 	defer cancel()
 	var back sr.ModeResult
-	if was.Err == nil {
+	if was.Err == nil && was.Mode != sr.ModeImport {
 		back = r.client.SetMode(sr.WithParams(ctx, sr.Force), was.Mode, subject)[0]
 	} else {
 		back = r.client.ResetMode(ctx, subject)[0]
