@@ -4,57 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
-
-// TakenError says that schemas were not imported, because the registry has others in their place. Nothing was written.
-type TakenError struct {
-	// Conflicts say what is in whose place, one each.
-	Conflicts []string
-}
-
-// Error lists the conflicts in one line.
-func (e *TakenError) Error() string {
-	return "importing schemas: nothing was written, the registry has others in their place: " + strings.Join(e.Conflicts, "; ")
-}
-
-// Hint says why there is no way around it.
-func (e *TakenError) Hint() string {
-	return "the ids are in the events, so they cannot be given anew: import into a registry, or a context of one, where they are free"
-}
-
-// ImportError says that an import ended halfway.
-type ImportError struct {
-	// Written are the versions that are in the registry now, in the order they were given.
-	Written []Version
-	// Asked is how many there were to be written.
-	Asked int
-
-	err error
-}
-
-// Error says what was written and why not the rest.
-func (e *ImportError) Error() string {
-	names := make([]string, len(e.Written))
-	for i, v := range e.Written {
-		names[i] = v.name()
-	}
-	return fmt.Sprintf("importing schemas: %d of %d versions written (%s): %s", len(names), e.Asked, strings.Join(names, ", "), e.err)
-}
-
-// Unwrap returns the cause.
-func (e *ImportError) Unwrap() error { return e.err }
-
-// Hint says how to go on.
-func (e *ImportError) Hint() string {
-	return "import the same schemas again once the cause is gone: those that are there are passed over"
-}
 
 // name names the version for people.
 func (v Version) name() string { return fmt.Sprintf("%s version %d", v.Subject, v.Number) }
@@ -212,9 +166,6 @@ func (r *Registry) halfway(ctx context.Context, asked []Version, err error) erro
 	return e
 }
 
-// modeTimeout bounds the end of an import that was cut off: a subject left in mode IMPORT takes no schema any more.
-const modeTimeout = 10 * time.Second
-
 // isApicurio says whether this is an Apicurio that takes an archive, and refuses one that may not.
 func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 	var info struct{ Name, Version string }
@@ -226,84 +177,4 @@ func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("importing schemas: nothing was written, %s %s takes ids in no way known here: only its release 2 does", info.Name, info.Version)
 	}
 	return there, nil
-}
-
-// importByMode writes the missing ones of versions in mode IMPORT, subject by subject.
-func (r *Registry) importByMode(ctx context.Context, versions, missing []Version) error {
-	bySubject := make(map[string][]Version)
-	for _, v := range versions {
-		bySubject[v.Subject] = nil
-	}
-	for _, v := range missing {
-		bySubject[v.Subject] = append(bySubject[v.Subject], v)
-	}
-	for _, subject := range slices.Sorted(maps.Keys(bySubject)) {
-		if err := r.importSubject(ctx, subject, bySubject[subject]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// importSubject writes versions of one subject, and gives the subject back the mode it had. One that is in mode IMPORT
-// was left in it when an import was cut off, and is taken out of it.
-func (r *Registry) importSubject(ctx context.Context, subject string, versions []Version) (err error) {
-	was := r.client.Mode(ctx, subject)[0]
-	if was.Err != nil && !saysNone(was.Err) {
-		return newRegistryError("asking for the mode of %q", subject, was.Err)
-	}
-	left := was.Err == nil && was.Mode == sr.ModeImport
-	if len(versions) == 0 && !left {
-		return nil
-	}
-	if !left {
-		// Without force, it would refuse a subject that has some of the versions, and remove those deleted softly.
-		if err := r.client.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
-			return newRegistryError("setting mode IMPORT for %q", subject, err)
-		}
-	}
-	defer func() {
-		if back := r.restoreMode(ctx, subject, was); err == nil {
-			err = back
-		}
-	}()
-	for _, v := range versions {
-		if _, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: v.Text}, v.ID, v.Number); err != nil {
-			return newRegistryError("importing %s", v.name(), err)
-		}
-	}
-	return r.deleteAsWere(ctx, versions)
-}
-
-// deleteAsWere deletes those versions softly that were.
-func (r *Registry) deleteAsWere(ctx context.Context, versions []Version) error {
-	for _, v := range versions {
-		if !v.Deleted {
-			continue
-		}
-		err := r.client.DeleteSchema(ctx, v.Subject, v.Number, sr.SoftDelete)
-		if saysNone(err) || status(err) == http.StatusConflict {
-			continue // it is already, or the look afterwards tells
-		}
-		if err != nil {
-			return newRegistryError("deleting %s softly, as it was", v.name(), err)
-		}
-	}
-	return nil
-}
-
-// restoreMode sets the mode that the subject had, or none of its own, even after ctx has ended.
-func (r *Registry) restoreMode(ctx context.Context, subject string, was sr.ModeResult) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modeTimeout)
-	defer cancel()
-	var back sr.ModeResult
-	if was.Err == nil && was.Mode != sr.ModeImport {
-		back = r.client.SetMode(sr.WithParams(ctx, sr.Force), was.Mode, subject)[0]
-	} else {
-		back = r.client.ResetMode(ctx, subject)[0]
-	}
-	if back.Err != nil {
-		return newRegistryError("taking %q out of mode IMPORT, in which it takes no new schema", subject, back.Err)
-	}
-	return nil
 }
