@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/hamba/avro/v2"
 )
 
 // Level is how far a new schema must agree with older ones of its subject, by Confluent's names.
@@ -48,6 +46,8 @@ type IncompatibleError struct {
 	Subject string
 	// Messages say each reason that is known, in the words of who refused it.
 	Messages []string
+	// Breaks are the reasons with their places; empty where somebody else refused, as a registry does.
+	Breaks []Break
 }
 
 // Error lists all the reasons in one line.
@@ -68,110 +68,17 @@ func (e *IncompatibleError) Hint() string {
 }
 
 // Compatible says whether the schema newer may follow the older ones, which are in the order of registration, at level.
-// The texts may be any Avro schemas, not only those of the profile. A refusal is an [*IncompatibleError] with a message for
-// each field, direction and older schema at fault; another error says that a text is no schema, or level no level.
-// Agreement is that of the Avro specification's schema resolution.
+// The texts may be any Avro schemas, not only those of the profile. A refusal is an [*IncompatibleError] with every one of
+// the [Breaks]; another error says that a text is no schema, or level no level. Agreement is that of the Avro
+// specification's schema resolution.
 func Compatible(level Level, newer string, older []string) error {
-	level, err := ParseLevel(string(level))
-	if err != nil {
+	breaks, err := Breaks(level, newer, older)
+	if err != nil || len(breaks) == 0 {
 		return err
 	}
-	if transitive := strings.HasSuffix(string(level), "_TRANSITIVE"); !transitive && len(older) > 1 {
-		older = older[len(older)-1:]
+	e := &IncompatibleError{Breaks: breaks}
+	for _, b := range breaks {
+		e.Messages = append(e.Messages, b.Message)
 	}
-	name := strings.TrimSuffix(string(level), "_TRANSITIVE")
-	backward := name == string(LevelBackward) || name == string(LevelFull)
-	forward := name == string(LevelForward) || name == string(LevelFull)
-
-	var messages []string
-	ask := func(asked bool, reader, writer, where string) error {
-		if !asked {
-			return nil
-		}
-		found, err := disagreements(reader, writer)
-		messages = append(messages, prefix(where, found)...)
-		return err
-	}
-	for i, o := range older {
-		ago := len(older) - i
-		if err := errors.Join(
-			ask(backward, newer, o, fmt.Sprintf("the new schema does not read what the one %d before wrote", ago)),
-			ask(forward, o, newer, fmt.Sprintf("the schema %d before does not read what the new one writes", ago)),
-		); err != nil {
-			return err
-		}
-	}
-	if len(messages) > 0 {
-		return &IncompatibleError{Messages: messages}
-	}
-	return nil
-}
-
-// prefix puts where before each of texts.
-func prefix(where string, texts []string) []string {
-	for i, t := range texts {
-		texts[i] = where + ": " + t
-	}
-	return texts
-}
-
-// disagreements says why reader cannot read what writer wrote: nothing when it can. The verdict is the library's on the
-// whole; when it is no, and both are records, each field is asked about by itself, to name all of those at fault. The
-// texts are parsed for this question alone, as the checker is made: the library remembers by a fingerprint that leaves
-// defaults out, so a second question may get the first one's answer.
-func disagreements(reader, writer string) ([]string, error) {
-	r, err := parseAvro(reader)
-	if err != nil {
-		return nil, err
-	}
-	w, err := parseAvro(writer)
-	if err != nil {
-		return nil, err
-	}
-	verdict := readable(r, w)
-	if verdict == nil {
-		return nil, nil
-	}
-	messages := fieldDisagreements(r, w)
-	if len(messages) == 0 {
-		messages = append(messages, verdict.Error())
-	}
-	return messages, nil
-}
-
-func fieldDisagreements(reader, writer avro.Schema) []string {
-	r, ok := reader.(*avro.RecordSchema)
-	w, also := writer.(*avro.RecordSchema)
-	if !ok || !also {
-		return nil
-	}
-	var messages []string
-	for _, rf := range r.Fields() {
-		wf := writerField(rf, w)
-		if wf == nil {
-			if !rf.HasDefault() {
-				messages = append(messages, fmt.Sprintf("field %q is missing and has no default", rf.Name()))
-			}
-			continue
-		}
-		if err := readable(rf.Type(), wf.Type()); err != nil {
-			messages = append(messages, fmt.Sprintf("field %q: %s", rf.Name(), err))
-		}
-	}
-	return messages
-}
-
-// readable asks the library whether reader reads what writer wrote, with a checker of its own.
-func readable(reader, writer avro.Schema) error {
-	return avro.NewSchemaCompatibility().Compatible(reader, writer)
-}
-
-// writerField returns the writer's field that rf reads, by name or by rf's aliases, or nil.
-func writerField(rf *avro.Field, writer *avro.RecordSchema) *avro.Field {
-	for _, wf := range writer.Fields() {
-		if rf.Name() == wf.Name() || slices.Contains(rf.Aliases(), wf.Name()) {
-			return wf
-		}
-	}
-	return nil
+	return e
 }

@@ -68,9 +68,9 @@ func TestCompatibleTellsAllReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		`the new schema does not read what the one 1 before wrote: field "a": reader schema string not compatible with writer schema int`,
-		`the new schema does not read what the one 1 before wrote: field "c" is missing and has no default`,
-		`the schema 1 before does not read what the new one writes: field "a": reader schema int not compatible with writer schema string`,
+		`field "a" in the new schema is a string, which does not take the int that the schema 1 before wrote`,
+		`field "c" has no default in the new schema, and what the schema 1 before wrote lacks it`,
+		`field "a" in the schema 1 before is an int, which does not take the string that the new schema writes`,
 	}
 	if diff := cmp.Diff(want, incompatible.Messages); diff != "" {
 		t.Error(diff)

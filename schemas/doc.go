@@ -13,6 +13,12 @@
 //   - Only schemas registered under the expected subject are believed, and only those within the profile of
 //     [ParseSchema]: a flat record, no recursion, arrays, maps or wide unions, everything bounded.
 //   - Times come out in UTC.
+//   - [Breaks] finds what Avro Java's SchemaCompatibility finds, to the pointer; tests ask it.
+//
+// # Changing a schema
+//
+// [Review] says all that keeps a text from following the versions before it, with lines and with what to do; [Compatible] and
+// [Breaks] are its part that a registry enforces. [Diff] says what changed.
 //
 // # What stands behind the guards
 //

@@ -101,11 +101,24 @@ func parseAvro(text string) (avro.Schema, error) {
 	if nesting(text) > maxNesting {
 		return nil, fmt.Errorf("the text is nested more than %d deep", maxNesting)
 	}
-	parsed, err := avro.ParseWithCache(text, "", &avro.SchemaCache{})
+	if err := checkSpelling([]byte(text)); err != nil {
+		return nil, fmt.Errorf("the text is not an Avro schema: %w", err)
+	}
+	parsed, err := parseByLibrary(text)
 	if err != nil {
 		return nil, fmt.Errorf("the text is not an Avro schema: %w", err)
 	}
 	return parsed, nil
+}
+
+// parseByLibrary is the library's own parsing, which panics on some texts: on a default for a union without branches.
+func parseByLibrary(text string) (parsed avro.Schema, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			parsed, err = nil, fmt.Errorf("parsing it: %v", fault)
+		}
+	}()
+	return avro.ParseWithCache(text, "", &avro.SchemaCache{})
 }
 
 // nesting is how deep brackets are nested in a JSON text.

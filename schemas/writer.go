@@ -43,12 +43,12 @@ func resolve(reader, wrote *Schema) (avro.Schema, error) {
 	if reader.Text == wrote.Text {
 		return reader.record, nil
 	}
-	messages, err := disagreements(reader.Text, wrote.Text)
-	if err != nil {
-		return nil, err
-	}
-	if len(messages) > 0 {
-		return nil, &IncompatibleError{Subject: wrote.Subject, Messages: messages}
+	if found := disagreements(side{schema: reader.record}, side{schema: wrote.record}); len(found) > 0 {
+		refused := &IncompatibleError{Subject: wrote.Subject}
+		for _, m := range found {
+			refused.Messages = append(refused.Messages, m.message(voices{reader: "this build", writer: "its writer", writes: "wrote"}))
+		}
+		return nil, refused
 	}
 	if err := checkMeaning(reader.record, wrote.record); err != nil {
 		return nil, err
