@@ -112,6 +112,7 @@ func (r *probeRun) probe(ctx context.Context) (*probeMeasurement, error) {
 	}
 	watching, ended := context.WithCancelCause(ctx)
 	defer ended(nil)
+	defer saveCores(r.p.Env)() // as the command does
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	finished := make(chan error, 1)

@@ -43,6 +43,7 @@ func (p *program) probeCommand() *urfave.Command {
 			if err := p.needTopics(c.Context, s, schemas.TopicTargets, schemas.TopicChecks); err != nil {
 				return err
 			}
+			defer saveCores(p.Env)()
 			return p.probe(c.Context, s, metrics, prober.Config{}, func() error { return nil })
 		},
 	}

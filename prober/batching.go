@@ -8,10 +8,12 @@ const (
 	// sysmon alone looks around every 20 µs for a millisecond after each.
 	maxBatch      = 20 * time.Millisecond
 	batchInterval = 50
-	// batchStep is by how much the pause grows a turn. It is halved when a wake-up is later than behind, because the process is busy
-	// then and a burst only lengthens the queue for the CPU, and when a turn begins more than maxTogether checks, for the last of them.
+	// batchStep is by how much the pause grows a turn. It is halved when a wake-up is later than behind and than the 8th part of what
+	// slots waited for it anyway, because the process is busy then and a burst only lengthens the queue for the CPU, and when a turn
+	// begins more than maxTogether checks, for the last of them.
 	batchStep   = time.Millisecond
 	behind      = time.Millisecond
+	behindPause = 8
 	maxTogether = 32
 )
 
@@ -19,6 +21,7 @@ const (
 type batching struct {
 	pause   time.Duration // from a turn to the next one at least
 	planned time.Time     // wake-up
+	behind  time.Duration // how much later it may be
 	last    time.Time     // turn
 }
 
@@ -26,7 +29,7 @@ type batching struct {
 func (b *batching) begin(now time.Time) {
 	switch {
 	case b.planned.IsZero():
-	case now.Sub(b.planned) > behind:
+	case now.Sub(b.planned) > b.behind:
 		b.pause /= 2
 	default:
 		b.pause = min(b.pause+batchStep, maxBatch)
@@ -43,9 +46,10 @@ func (b *batching) began(checks int) {
 
 // until returns how long to sleep when the next slot is due at that moment, and its target's interval is so long.
 func (b *batching) until(now, next time.Time, interval time.Duration) time.Duration {
-	if gathered := b.last.Add(min(b.pause, interval/batchInterval)); next.Before(gathered) {
+	pause := min(b.pause, interval/batchInterval)
+	if gathered := b.last.Add(pause); next.Before(gathered) {
 		next = gathered
 	}
-	b.planned = next
+	b.planned, b.behind = next, max(behind, pause/behindPause)
 	return next.Sub(now)
 }
