@@ -214,13 +214,13 @@ func (o *object) aliases(v map[string]any, namespace string) {
 	list, _ := v["aliases"].([]any)
 	var names []string
 	for _, entry := range list {
-		if name, ok := entry.(string); ok {
-			names = append(names, nameIn(qualified(name, namespace), namespace))
+		name, _ := entry.(string)
+		if name = nameIn(qualified(name, namespace), namespace); !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	if o.normal {
 		slices.Sort(names)
-		names = slices.Compact(names)
 	}
 	if len(names) > 0 {
 		o.member("aliases", names)

@@ -38,6 +38,6 @@
 // # What it never does
 //
 // It keeps no connection, starts nothing that outlives a call, logs nothing, and never registers a schema unless
-// [Registry.Register] is called. It does not judge an event's content beyond what the schema says, except its id
+// [Registry.Register], [Registry.RegisterAt] or [Registry.Import] is called. It does not judge an event's content beyond what the schema says, except its id
 // ([CheckEventID]).
 package schemas

@@ -25,9 +25,9 @@ func history(t *testing.T, r *schemas.Registry, subject string) []schemas.Versio
 	a := other(t, subject, `["null","int"],"default":null`).Text
 	b := other(t, subject, `["null","int"],"default":null,"doc":"more"`).Text
 	return []schemas.Version{
-		{Subject: "a-" + subject, Number: 1, ID: id + 500, Text: a},
-		{Subject: "a-" + subject, Number: 3, ID: id + 700, Text: b, Deleted: true},
-		{Subject: "b-" + subject, Number: 2, ID: id + 500, Text: a},
+		{Subject: "a-" + subject, Number: 1, ID: id + 50, Text: a},
+		{Subject: "a-" + subject, Number: 3, ID: id + 70, Text: b, Deleted: true},
+		{Subject: "b-" + subject, Number: 2, ID: id + 50, Text: a},
 	}
 }
 
@@ -98,7 +98,7 @@ func TestAnImportInPlaceOfOthersWritesNothing(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			v := versions[1]
 			change(&v)
-			fine := schemas.Version{Subject: "0-" + v.Subject, Number: 1, ID: v.ID + 100, Text: other(t, v.Subject, `"long"`).Text}
+			fine := schemas.Version{Subject: "0-" + v.Subject, Number: 1, ID: v.ID + 10, Text: other(t, v.Subject, `"long"`).Text}
 			err := r.Import(ctx, []schemas.Version{fine, v})
 			taken, ok := errors.AsType[*schemas.TakenError](err)
 			if !ok || len(taken.Conflicts) != 1 || !strings.Contains(err.Error(), "nothing was written") {
