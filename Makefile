@@ -54,7 +54,7 @@ services-down: ## stop them and remove their data
 	@services/down
 
 .PHONY: reader
-reader: ## the Java client that services/reader_test.go runs
+reader: ## the Java programs that the tests of services run
 	mvn -q -B -Dstyle.color=never -f services/reader/pom.xml process-classes -Dout=$(CURDIR)/build/reader
 
 .PHONY: test-services

@@ -22,7 +22,7 @@ func (p *program) probeCommand() *urfave.Command {
 		Name:  "probe",
 		Usage: "run a prober: checks of the targets into Kafka",
 		Description: "Checks the targets that " + schemas.TopicTargets + " defines, on their schedule, and follows what \"webcheck targets\" changes. The probers of " +
-			"a location share the work. The topics must be there: see \"webcheck topics create\".\n\n" +
+			"a location share the work. The topics and schemas must be there: see \"webcheck topics create\" and \"webcheck schema register\".\n\n" +
 			"Example:\n  webcheck targets apply -f webcheck.yaml\n  webcheck probe --prober-location eu-west --kafka-brokers kafka:9092 --registry-url http://registry:8081",
 		Flags:  flags(nil, []string{"kafka", "registry", "prober", "metrics", "log", ""}),
 		Before: noArguments,

@@ -13,7 +13,7 @@ func (p *program) processCommand() *urfave.Command {
 	return &urfave.Command{
 		Name:  "process",
 		Usage: "run a processor: checks from Kafka into PostgreSQL",
-		Description: "Any number of processors may run; they share the work. The tables must be there: see \"webcheck db migrate\".\n\n" +
+		Description: "Any number of processors may run; they share the work. The tables and schemas must be there: see \"webcheck db migrate\" and \"webcheck schema register\".\n\n" +
 			"Example:\n  webcheck process --kafka-brokers kafka:9092 --registry-url http://registry:8081 --postgres-url env:DATABASE_URL",
 		Flags:  flags(nil, []string{"kafka", "registry", "postgres", "processor", "metrics", "log", ""}),
 		Before: noArguments,

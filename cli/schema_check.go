@@ -142,14 +142,15 @@ func judge(judged []judgedSchema, before earlierSchemas, levelOf func(subject st
 	return v, nil
 }
 
-// withDrift adds what Go and SQL would have to follow, in the order of lines. A field that breaks a reader is not to be followed.
+// withDrift adds what Go and SQL would have to follow, in the order of lines. A field that is to be written otherwise is not to be
+// followed yet.
 func withDrift(found, drifted []schemas.Finding) []schemas.Finding {
-	breaks := make(map[string]bool)
+	unsettled := make(map[string]bool)
 	for _, f := range found {
-		breaks[f.Field] = breaks[f.Field] || f.Side != ""
+		unsettled[f.Field] = unsettled[f.Field] || f.Rule != schemas.RuleFieldWithoutDoc
 	}
 	for _, f := range drifted {
-		if !breaks[f.Field] {
+		if !unsettled[f.Field] {
 			found = append(found, f)
 		}
 	}

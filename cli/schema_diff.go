@@ -104,6 +104,7 @@ type fieldChange struct {
 // touchedColumn is where a change of a field has to be followed in SQL.
 type touchedColumn struct {
 	Column     string   `json:"column"`
+	Like       string   `json:"like,omitempty"` // another table, which is made like this one
 	Statements []string `json:"statements"`
 	File       string   `json:"file"`
 }
@@ -143,7 +144,7 @@ func touchedColumns(name string, changes []schemas.FieldChange) []touchedColumn 
 		for _, c := range changes {
 			ofType := slices.ContainsFunc(c.What, func(what string) bool { return strings.HasPrefix(what, "type") })
 			if c.Field != "" && (c.Kind != "changed" || ofType) {
-				all = append(all, touchedColumn{row.table + "." + c.Field, row.statements, row.file})
+				all = append(all, touchedColumn{row.table + "." + c.Field, row.like, row.statements, row.file})
 			}
 		}
 	}
@@ -174,7 +175,11 @@ func (p *printer) schemaDiff(d schemaDiff) {
 	for n, touched := range d.SQL {
 		columns[n] = printable(touched.Column)
 	}
-	p.printf("    in SQL: %s; %s of %s", strings.Join(columns, ", "), strings.Join(d.SQL[0].Statements, ", "), d.SQL[0].File)
+	text := strings.Join(columns, ", ")
+	if d.SQL[0].Like != "" {
+		text += " (and " + d.SQL[0].Like + ", which is like it)"
+	}
+	p.printf("    in SQL: %s; %s of %s", text, strings.Join(d.SQL[0].Statements, ", "), d.SQL[0].File)
 }
 
 // fieldChange is one field's change in a line.

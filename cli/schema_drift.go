@@ -25,6 +25,7 @@ const (
 // eventRow is a table that takes each field of an event as a column.
 type eventRow struct {
 	table      string
+	like       string   // a temporary table that is made like it; empty: none
 	collate    bool     // whether its texts compare by byte
 	file       string   // of the statements
 	statements []string // that name every column
@@ -41,13 +42,13 @@ type vocabulary struct {
 func vocabularies() map[string]vocabulary {
 	return map[string]vocabulary{
 		"webcheck.TargetDefined": {reflect.TypeFor[event.TargetDefined](), []eventRow{
-			{"definitions", true, "queries/folds.sql", []string{"InsertDefinition"}, reflect.TypeFor[db.InsertDefinitionParams]()},
+			{"definitions", "", true, "queries/folds.sql", []string{"InsertDefinition"}, reflect.TypeFor[db.InsertDefinitionParams]()},
 		}},
 		"webcheck.CheckCompleted": {reflect.TypeFor[event.CheckCompleted](), []eventRow{
-			{"checks", true, "queries/checks.sql", []string{"CopyChecks", "CopyIncomingChecks", "MergeIncomingChecks"}, reflect.TypeFor[db.CopyChecksParams]()},
+			{"checks", "incoming_checks", true, "queries/checks.sql", []string{"CopyChecks", "CopyIncomingChecks", "MergeIncomingChecks"}, reflect.TypeFor[db.CopyChecksParams]()},
 		}},
 		"webcheck.TargetTransitioned": {reflect.TypeFor[event.TargetTransitioned](), []eventRow{
-			{"outbox", false, "queries/folds.sql", []string{"InsertOutbox"}, reflect.TypeFor[db.InsertOutboxParams]()},
+			{"outbox", "", false, "queries/folds.sql", []string{"InsertOutbox"}, reflect.TypeFor[db.InsertOutboxParams]()},
 		}},
 	}
 }

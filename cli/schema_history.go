@@ -66,7 +66,7 @@ func describeHistory(versions []schemas.Version) []historicVersion {
 	for n, v := range versions {
 		h := historicVersion{Subject: v.Subject, Number: v.Number, ID: v.ID, Deleted: v.Deleted}
 		for _, s := range builtSchemas() {
-			h.Build = h.Build || s.Subject == v.Subject && s.Text == v.Text
+			h.Build = h.Build || s.Subject == v.Subject && schemas.SameSchema(s.Text, v.Text)
 		}
 		if n > 0 {
 			changes, err := schemas.Diff(versions[n-1].Text, v.Text)

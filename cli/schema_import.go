@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -48,7 +47,7 @@ func (p *program) importSchemas(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	have, err := exportRegistry(c.Context, s.registry, exported.names())
+	missing, err := s.registry.Missing(c.Context, versions)
 	if err != nil {
 		return err
 	}
@@ -57,7 +56,7 @@ func (p *program) importSchemas(c *urfave.Context) error {
 			return err
 		}
 	}
-	newPrinter(p.Stdout, p.Env).imported(exported, have, c.Bool("dry-run"))
+	newPrinter(p.Stdout, p.Env).imported(exported, missing, c.Bool("dry-run"))
 	return nil
 }
 
@@ -91,32 +90,16 @@ func (e schemaExport) versions() ([]schemas.Version, error) {
 	return all, nil
 }
 
-// names are the subjects.
-func (e schemaExport) names() []string {
-	var all []string
-	for _, of := range e.Subjects {
-		all = append(all, of.Subject)
-	}
-	return all
-}
-
-// has reports whether the export has this version of a subject with this id.
-func (e schemaExport) has(subject string, version exportedVersion) bool {
-	return slices.ContainsFunc(e.Subjects, func(of exportedSubject) bool {
-		return of.Subject == subject && slices.ContainsFunc(of.Versions, func(v exportedVersion) bool { return v.Number == version.Number && v.ID == version.ID })
-	})
-}
-
-// imported says for each subject what was, or would be, written into a registry that had something before.
-func (p *printer) imported(exported, had schemaExport, dry bool) {
+// imported says for each subject what was, or would be, written into a registry in which these were missing.
+func (p *printer) imported(exported schemaExport, missing []schemas.Version, dry bool) {
 	wrote := "imported"
 	if dry {
 		wrote = "would import"
 	}
 	for _, of := range exported.Subjects {
 		fresh := 0
-		for _, v := range of.Versions {
-			if !had.has(of.Subject, v) {
+		for _, v := range missing {
+			if v.Subject == of.Subject {
 				fresh++
 			}
 		}

@@ -94,7 +94,7 @@ func (p *program) registerSchema(ctx context.Context, registry *schemas.Registry
 		news = "new"
 	}
 	if done.FirstOfSubject {
-		news = fmt.Sprintf("new, and the first of its subject, which is at %s now", level)
+		news += fmt.Sprintf(", the first of its subject, which is at %s now", level)
 	}
 	out.registered(s.subject, done.Version, done.ID, news)
 	return nil

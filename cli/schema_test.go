@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,6 +111,16 @@ func TestEveryEndOfACommandHasItsCode(t *testing.T) {
 	} {
 		if got := exitCode(err); got != want {
 			t.Errorf("%v: got %d, want %d", err, got, want)
+		}
+	}
+}
+
+// BenchmarkCheckOffline is a whole check against the schemas of the corpus, without the start of the process.
+func BenchmarkCheckOffline(b *testing.B) {
+	system := System{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: os.Stderr, Env: given(nil, nil).env}
+	for b.Loop() {
+		if code := Main(b.Context(), []string{"webcheck", "schema", "check", "--against", "../schemas/testdata/corpus"}, system); code != exitDone {
+			b.Fatalf("exit code %d", code)
 		}
 	}
 }

@@ -34,6 +34,13 @@ var roles = map[string]func(dir string) (string, error){
 		}
 		return b.Addr(), nil
 	},
+	"registry": func(dir string) (string, error) {
+		s, err := StartRegistry(context.Background(), RegistryConfig{Dir: dir})
+		if err != nil {
+			return "", err
+		}
+		return s.URL(), nil
+	},
 	"postgres": func(dir string) (string, error) {
 		p, err := StartPostgres(context.Background(), PostgresConfig{Dir: dir})
 		if err != nil {

@@ -28,8 +28,14 @@ type RegistryConfig struct {
 }
 
 // RegistryServer answers the Confluent schema registry's REST calls for Avro schemas without references, on the loopback
-// interface. Its default level is FULL_TRANSITIVE, stricter than Confluent's BACKWARD: here events are for ever. A change is
+// interface, with its statuses, codes and messages: subjects, versions and ids, soft and hard deletion, the seven levels,
+// normalizing, and the modes READWRITE, READONLY, READONLY_OVERRIDE and IMPORT, for all subjects and for each. A change is
 // on disk before it is answered.
+//
+// It differs where events are for ever: its default level is FULL_TRANSITIVE, not BACKWARD; a schema keeps the text it was
+// registered with, instead of Avro's print of it, and stays readable by its id after it was deleted for good; a version
+// that is there is not overwritten in mode IMPORT; the order of a type's own properties does not make another schema. It
+// has one context, and neither references, rules nor metadata.
 type RegistryServer struct {
 	store *store
 	url   string

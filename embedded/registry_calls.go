@@ -41,21 +41,31 @@ func (a *registryAPI) names() []string {
 	return names
 }
 
+// hasPrefix says whether the request asks for the subject of this name. The context before a prefix is this registry's only
+// one, or any.
+func hasPrefix(r *http.Request, name string) bool {
+	prefix := r.URL.Query().Get("subjectPrefix")
+	for _, context := range []string{":*:", ":.:"} {
+		prefix = strings.TrimPrefix(prefix, context)
+	}
+	return strings.HasPrefix(name, prefix)
+}
+
 func (a *registryAPI) listSubjects(r *http.Request) (any, error) {
 	found := []string{}
 	for _, name := range a.names() {
-		if strings.HasPrefix(name, r.URL.Query().Get("subjectPrefix")) && len(a.visible(r, name)) > 0 {
+		if hasPrefix(r, name) && len(a.visible(r, name)) > 0 {
 			found = append(found, name)
 		}
 	}
-	return found, nil
+	return page(r, found)
 }
 
 func (a *registryAPI) allSchemas(r *http.Request) (any, error) {
 	found := []subjectVersion{}
 	for _, name := range a.names() {
 		versions := a.visible(r, name)
-		if !strings.HasPrefix(name, r.URL.Query().Get("subjectPrefix")) || len(versions) == 0 {
+		if !hasPrefix(r, name) || len(versions) == 0 {
 			continue
 		}
 		if flag(r, "latestOnly") {
@@ -65,7 +75,7 @@ func (a *registryAPI) allSchemas(r *http.Request) (any, error) {
 			found = append(found, show(v))
 		}
 	}
-	return found, nil
+	return page(r, found)
 }
 
 func (a *registryAPI) listVersions(r *http.Request) (any, error) {
@@ -77,7 +87,7 @@ func (a *registryAPI) listVersions(r *http.Request) (any, error) {
 	for i, v := range versions {
 		numbers[i] = v.Version
 	}
-	return numbers, nil
+	return page(r, numbers)
 }
 
 // find is the version that the request's path names: a number, or "latest" (also -1).
@@ -185,7 +195,7 @@ func (a *registryAPI) subjectsByID(r *http.Request) (any, error) {
 			subjects = append(subjects, v.Subject)
 		}
 	}
-	return subjects, nil
+	return page(r, subjects)
 }
 
 func (a *registryAPI) versionsByID(r *http.Request) (any, error) {
@@ -201,5 +211,5 @@ func (a *registryAPI) versionsByID(r *http.Request) (any, error) {
 	for _, v := range found {
 		uses = append(uses, use{v.Subject, v.Version})
 	}
-	return uses, nil
+	return page(r, uses)
 }

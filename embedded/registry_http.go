@@ -30,9 +30,9 @@ func errVersion(v int) error {
 }
 
 var (
-	errSchema   = &restError{404, 40403, "Schema not found"}
-	errPath     = &restError{404, 404, "HTTP 404 Not Found"}
-	errReadOnly = &restError{405, 405, "this registry has one mode, READWRITE"}
+	errSchema = &restError{404, 40403, "Schema not found"}
+	errPath   = &restError{404, 404, "HTTP 404 Not Found"}
+	errMethod = &restError{405, 405, "HTTP 405 Method Not Allowed"}
 )
 
 const registryMedia = "application/vnd.schemaregistry.v1+json"
@@ -78,15 +78,29 @@ func newRegistryHandler(s *store, log *slog.Logger) http.Handler {
 		"GET /config/{subject}":                                     a.getLevel,
 		"PUT /config/{subject}":                                     a.putLevel,
 		"DELETE /config/{subject}":                                  a.deleteLevel,
-		"GET /mode":                                                 a.mode,
-		"GET /mode/{subject}":                                       a.mode,
-		"PUT /mode":                                                 func(*http.Request) (any, error) { return nil, errReadOnly },
-		"PUT /mode/{subject}":                                       func(*http.Request) (any, error) { return nil, errReadOnly },
-		"/":                                                         func(*http.Request) (any, error) { return nil, errPath },
+		"GET /mode":                                                 a.getMode,
+		"PUT /mode":                                                 a.putMode,
+		"DELETE /mode":                                              a.deleteMode,
+		"GET /mode/{subject}":                                       a.getMode,
+		"PUT /mode/{subject}":                                       a.putMode,
+		"DELETE /mode/{subject}":                                    a.deleteMode,
+		"/":                                                         func(r *http.Request) (any, error) { return nil, unknown(mux, r) },
 	} {
 		mux.Handle(pattern, a.serve(c))
 	}
 	return local(mux)
+}
+
+// unknown says whether the request's path is not there, or only not for its method.
+func unknown(mux *http.ServeMux, r *http.Request) error {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			return errMethod
+		}
+	}
+	return errPath
 }
 
 // local refuses what a page in a browser could send from another site, by a forged host name or a cross-site request: the
@@ -152,10 +166,32 @@ func (a *registryAPI) refuse(w http.ResponseWriter, err error) {
 
 // decode reads a request's JSON. Fields that are not known are passed over: clients of newer registries send more.
 func decode(r *http.Request, into any) error {
-	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-		return &restError{422, 422, "the request is not the JSON expected: " + err.Error()}
+	switch err := json.NewDecoder(r.Body).Decode(into); {
+	case errors.Is(err, io.EOF):
+		return &restError{422, 422, "the request has no body"}
+	case err != nil:
+		return &restError{400, 400, "the request is not the JSON expected: " + err.Error()}
 	}
 	return nil
+}
+
+// page is the part of list that the request's offset and limit ask for.
+func page[T any](r *http.Request, list []T) ([]T, error) {
+	bound := map[string]int{"offset": 0, "limit": -1}
+	for name := range bound {
+		if text := r.URL.Query().Get(name); text != "" {
+			n, err := strconv.ParseInt(text, 10, 32)
+			if err != nil {
+				return nil, errPath // as Confluent answers what is no number
+			}
+			bound[name] = int(n)
+		}
+	}
+	list = list[min(max(bound["offset"], 0), len(list)):]
+	if limit := bound["limit"]; limit > 0 {
+		list = list[:min(limit, len(list))]
+	}
+	return list, nil
 }
 
 // flag reads a yes-or-no query parameter.

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"webcheck/schemas"
 )
 
 // line is one line of the registry's log. The sum tells a damaged line from a whole one: most damage to a schema's text would
@@ -45,6 +48,7 @@ type change struct {
 	Register *registration `json:"register,omitempty"`
 	Delete   *deletion     `json:"delete,omitempty"`
 	Level    *levelChange  `json:"level,omitempty"`
+	Mode     *modeChange   `json:"mode,omitempty"`
 }
 
 type registration struct {
@@ -60,9 +64,17 @@ type deletion struct {
 	Permanent bool   `json:"permanent"`
 }
 
+// levelChange replaces what is configured for a subject; with nothing set it removes that.
 type levelChange struct {
-	Subject string `json:"subject"` // empty: the default for all subjects
-	Level   string `json:"level"`   // empty: back to the default
+	Subject   string `json:"subject"`             // empty: the default for all subjects
+	Level     string `json:"level"`               // empty: the default's
+	Normalize *bool  `json:"normalize,omitempty"` // nil: not said
+}
+
+type modeChange struct {
+	Subject string `json:"subject"`         // empty: all subjects without one of their own
+	Mode    string `json:"mode"`            // empty: back to the default
+	Clear   bool   `json:"clear,omitempty"` // removes what was deleted softly
 }
 
 // version is one registered schema under a subject.
@@ -80,9 +92,10 @@ type store struct {
 	subjects map[string][]version
 	used     map[string]int // highest version number a subject ever had: numbers are never used again
 	texts    map[int]string // by id, for ever: messages written with an id outlive its deletion
-	ids      map[string]int // by text
+	ids      map[string]int // by the schema's canonical text; the first where an import gave it more than one
 	lastID   int
-	levels   map[string]string
+	levels   map[string]levelChange
+	modes    map[string]string
 }
 
 const defaultLevel = "FULL_TRANSITIVE"
@@ -95,7 +108,7 @@ func openStore(path string) (_ *store, err error) {
 	}
 	s := &store{
 		path: path, file: file, subjects: map[string][]version{}, used: map[string]int{},
-		texts: map[int]string{}, ids: map[string]int{}, levels: map[string]string{"": defaultLevel},
+		texts: map[int]string{}, ids: map[string]int{}, levels: map[string]levelChange{}, modes: map[string]string{},
 	}
 	defer func() {
 		if err != nil {
@@ -167,14 +180,14 @@ func (s *store) apply(c change) error {
 		return s.applyRegistration(*c.Register)
 	case c.Delete != nil:
 		return s.applyDeletion(*c.Delete)
-	case c.Level != nil && c.Level.Level == "":
+	case c.Level != nil && c.Level.Level == "" && c.Level.Normalize == nil:
 		delete(s.levels, c.Level.Subject)
-		if c.Level.Subject == "" {
-			s.levels[""] = defaultLevel
-		}
 		return nil
 	case c.Level != nil:
-		s.levels[c.Level.Subject] = c.Level.Level
+		s.levels[c.Level.Subject] = *c.Level
+		return nil
+	case c.Mode != nil:
+		s.applyMode(*c.Mode)
 		return nil
 	}
 	return errors.New("says nothing")
@@ -187,7 +200,10 @@ func (s *store) applyRegistration(r registration) error {
 	if text, ok := s.texts[r.ID]; ok && text != r.Schema {
 		return fmt.Errorf("id %d has two schemas", r.ID)
 	}
-	s.texts[r.ID], s.ids[r.Schema] = r.Schema, r.ID
+	s.texts[r.ID] = r.Schema
+	if canonical := schemas.Canonical(r.Schema); s.ids[canonical] == 0 {
+		s.ids[canonical] = r.ID
+	}
 	s.lastID = max(s.lastID, r.ID)
 	s.used[r.Subject] = max(s.used[r.Subject], r.Version)
 	versions := s.subjects[r.Subject]
@@ -195,8 +211,33 @@ func (s *store) applyRegistration(r registration) error {
 		versions[i].deleted = false
 		return nil
 	}
-	s.subjects[r.Subject] = append(versions, version{registration: r})
+	// A schema that comes back takes the place of the version of it that was deleted softly, as Confluent has it.
+	versions = slices.DeleteFunc(versions, func(v version) bool { return v.deleted && v.ID == r.ID && v.Version < r.Version })
+	versions = append(versions, version{registration: r})
+	slices.SortFunc(versions, func(a, b version) int { return a.Version - b.Version }) // an import may come in any order
+	s.subjects[r.Subject] = versions
 	return nil
+}
+
+func (s *store) applyMode(m modeChange) {
+	if m.Mode == "" {
+		delete(s.modes, m.Subject)
+	} else {
+		s.modes[m.Subject] = m.Mode
+	}
+	if !m.Clear {
+		return
+	}
+	for name, versions := range s.subjects {
+		if m.Subject != "" && m.Subject != name {
+			continue
+		}
+		s.subjects[name] = slices.DeleteFunc(versions, func(v version) bool { return v.deleted })
+		if len(s.subjects[name]) == 0 {
+			delete(s.subjects, name)
+			delete(s.used, name)
+		}
+	}
 }
 
 func (s *store) applyDeletion(d deletion) error {
@@ -216,6 +257,8 @@ func (s *store) applyDeletion(d deletion) error {
 	if len(versions) == 0 {
 		delete(s.subjects, d.Subject)
 		delete(s.used, d.Subject)
+		delete(s.levels, d.Subject)
+		delete(s.modes, d.Subject)
 	}
 	return nil
 }
@@ -225,12 +268,22 @@ func (s *store) live(subject string) []version {
 	return slices.DeleteFunc(slices.Clone(s.subjects[subject]), func(v version) bool { return v.deleted })
 }
 
-// level is what a subject is held to.
-func (s *store) level(subject string) string {
-	if level, ok := s.levels[subject]; ok {
-		return level
+// config is what is configured for a subject, else for all of them.
+func (s *store) config(subject string) levelChange {
+	c, ok := s.levels[subject]
+	if !ok {
+		c = s.levels[""]
 	}
-	return s.levels[""]
+	c.Level = cmp.Or(c.Level, s.levels[""].Level, defaultLevel)
+	return c
+}
+
+// mode is what a subject allows.
+func (s *store) mode(subject string) string {
+	if s.modes[""] == modeReadOnlyOverride {
+		return modeReadOnlyOverride
+	}
+	return cmp.Or(s.modes[subject], s.modes[""], modeReadWrite)
 }
 
 func (s *store) close() error {

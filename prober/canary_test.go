@@ -20,7 +20,7 @@ type network struct {
 	gone   bool
 	delay  time.Duration
 	dialed []time.Time
-	began  map[time.Time]bool // whether it was gone at a round's beginning
+	began  map[time.Time]bool // whether it was gone for all that a round dialed at its beginning
 }
 
 func newNetwork() *network { return &network{began: make(map[time.Time]bool)} }
@@ -28,8 +28,10 @@ func newNetwork() *network { return &network{began: make(map[time.Time]bool)} }
 func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	n.mu.Lock()
 	gone, delay := n.gone, n.delay
-	n.dialed = append(n.dialed, time.Now())
-	n.began[time.Now()] = gone
+	now := time.Now()
+	n.dialed = append(n.dialed, now)
+	was, before := n.began[now]
+	n.began[now] = gone && (was || !before) // set may come between the dials of one moment
 	n.mu.Unlock()
 	select {
 	case <-time.After(delay):

@@ -7,13 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"webcheck/embedded/testservices"
 	"webcheck/gen/event"
 )
 
 func TestMain(m *testing.M) {
 	playEmitter() // in a process that a test kills
-	testservices.Main(m)
+	// bbolt panics over the first fault of a damaged file, which a spool catches, and leaves behind who looked for more.
+	testservices.Main(m, goleak.IgnoreAnyFunction("go.etcd.io/bbolt.(*DB).freepages.func2"))
 }
 
 // every returns a target with that interval and the timeout that belongs to it.

@@ -247,7 +247,7 @@ func randomDefinition(random *rand.Rand, id, version string, interval time.Durat
 func TestFoldsAreWhatTheOracleSays(t *testing.T) {
 	random := seed.Random(t)
 	l := newLab(t)
-	for run := range seed.Runs(t, 100) {
+	for run := range seed.Runs(t, 40) {
 		l.clear()
 		c := randomFoldCase(random)
 		l.mix(random, &c)

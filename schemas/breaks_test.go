@@ -57,7 +57,7 @@ func TestABreakSaysWhatWhereAndWhy(t *testing.T) {
 		want         []string // field, pointer: message; hint
 	}{
 		{record(field(`"int"`)), record(field(`"int"`), `{"name":"g","type":"int"}`), LevelBackward, []string{
-			`g /fields/1: field "g" has no default in the new schema, and what the schema 1 before wrote lacks it; give it a default`}},
+			`g /fields/1: field "g" has no default in the new schema, and what the schema 1 before wrote lacks it; give it a default: "type": ["null", "int"], "default": null`}},
 		{record(field(`"int"`), `{"name":"g","type":"int"}`), record(field(`"int"`)), LevelForward, []string{
 			`g /fields/1: field "g" has no default in the schema 1 before, and what the new schema writes lacks it; keep the field, or first make a version that gives it a default`}},
 		{record(field(`"int"`)), record(field(enum("E", `"a"`, `,"default":"a"`))), LevelBackward, []string{
@@ -69,9 +69,15 @@ func TestABreakSaysWhatWhereAndWhy(t *testing.T) {
 		{record(field(`["null",` + enum("E", `"a"`, ``) + `]`)), record(field(`["null",` + enum("E", `"a","b"`, ``) + `]`)), LevelForward, []string{
 			`f /fields/0/type/1: the enum of field "f[1]" in the schema 1 before lacks "b", which the new schema writes, and has no default symbol; leave "b" out, or first make a version in which the enum has a default symbol`}},
 		{record(field(`["null","int","string"]`)), record(field(`["null","int"]`)), LevelBackward, []string{
-			`f /fields/0/type/2: the union of field "f" in the new schema has no branch for the string that the schema 1 before wrote; put the string back into the union`}},
+			`f /fields/0/type/2: the union of field "f" in the new schema has no branch for the string that the schema 1 before wrote; keep the type, and add a field of another name for what is new`}},
 		{record(field(`["null","int"]`)), record(field(`["null","int","string"]`)), LevelForward, []string{
-			`f /fields/0/type/2: the union of field "f" in the schema 1 before has no branch for the string that the new schema writes; leave the string out, and add a field of another name for it`}},
+			`f /fields/0/type/2: the union of field "f" in the schema 1 before has no branch for the string that the new schema writes; keep the type, and add a field of another name for what is new`}},
+		{record(field(`["int","string"]`)), record(field(`["int","boolean"]`)), LevelFull, []string{
+			`f /fields/0/type/1: the union of field "f" in the new schema has no branch for the string that the schema 1 before wrote; put the string back into the union`,
+			`f /fields/0/type/1: the union of field "f" in the schema 1 before has no branch for the boolean that the new schema writes; leave the boolean out, and add a field of another name for it`}},
+		{record(field(`"int"`)), record(field(`"int"`), `{"name":"g","type":["null","int"]}`, `{"name":"h","type":`+enum("E", `"a"`, `,"default":"a"`)+`}`), LevelBackward, []string{
+			`g /fields/1: field "g" has no default in the new schema, and what the schema 1 before wrote lacks it; give it "default": null`,
+			`h /fields/2/type: field "h" has no default in the new schema, and what the schema 1 before wrote lacks it; give it a default: make its type ["null", T], and its default null`}},
 		{record(field(fixed(4))), record(field(fixed(8))), LevelFull, []string{
 			`f /fields/0/type/size: field "f" has 8 bytes in the new schema, not the 4 that the schema 1 before wrote; keep the type, and add a field of another name for what is new`,
 			`f /fields/0/type/size: field "f" has 4 bytes in the schema 1 before, not the 8 that the new schema writes; keep the type, and add a field of another name for what is new`}},
@@ -182,6 +188,8 @@ func TestConfluentTellsBreaksInItsWords(t *testing.T) {
 			`{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a field in the new schema does not match with the old schema', additionalInfo:'reader type: INT not compatible with writer type: LONG'}`},
 		{Break{Kind: NameMismatch, Side: NewReader, Pointer: "/name", Detail: "expected: n.R"},
 			`{errorType:'NAME_MISMATCH', description:'The name of the schema has changed (path '/name')', additionalInfo:'expected: n.R'}`},
+		{Break{Kind: NameMismatch, Side: NewReader, Pointer: "/fields/0", Detail: "Reader record field f matches multiple fields in writer record schema"},
+			`Unexpected exception during compatibility check: Reader record field f matches multiple fields in writer record schema`},
 		{Break{Kind: MissingEnumSymbols, Side: OldReader, Pointer: "/fields/0/type/symbols", Detail: "[x, y]"},
 			`{errorType:'MISSING_ENUM_SYMBOLS', description:'The old schema is missing enum symbols '[x, y]' at path '/fields/0/type/symbols' in the new schema', additionalInfo:'[x, y]'}`},
 		{Break{Kind: FixedSizeMismatch, Side: NewReader, Pointer: "/fields/0/type/size", Detail: "expected: 4, found: 8"},

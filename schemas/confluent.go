@@ -1,11 +1,17 @@
 package schemas
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Confluent returns the break as Confluent's registry tells it when asked to be verbose, word by word. That one tells of
 // the versions newest first, of each the old reader's before the new reader's, and stops after the first with any.
 // https://github.com/confluentinc/schema-registry/blob/master/client/src/main/java/io/confluent/kafka/schemaregistry/avro/Difference.java
 func (b Break) Confluent() string {
+	if b.Kind == NameMismatch && strings.HasPrefix(b.Detail, ambiguous) {
+		return "Unexpected exception during compatibility check: " + b.Detail
+	}
 	reader, writer := "new", "old"
 	if b.Side == OldReader {
 		reader, writer = writer, reader

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,13 +123,28 @@ func (d described) whole(i int) []string {
 	return what
 }
 
-// value is what the text says under key of field i: "none" when it says nothing.
+// value is what the text says under key of field i, without the spaces between: "none" when it says nothing.
 func (d described) value(i int, key string) string {
 	raw, ok := d.fields[i][key]
 	if !ok {
 		return "none"
 	}
-	return strings.Join(strings.Fields(string(raw)), " ")
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, raw); err != nil {
+		return string(raw)
+	}
+	return compact.String()
+}
+
+// deep says whether a type has others inside that [typeText] does not show.
+func deep(schema avro.Schema) bool {
+	switch t := schema.(type) {
+	case *avro.RecordSchema, *avro.ArraySchema, *avro.MapSchema:
+		return true
+	case *avro.UnionSchema:
+		return slices.ContainsFunc(t.Types(), deep)
+	}
+	return false
 }
 
 // source returns the index of the older record's field that f comes from: by its own name, else by an alias; -1 for none.
@@ -164,6 +180,9 @@ func fieldChanges(o described, at int, n described, i int) []string {
 	was, now := o.record.Fields()[at], n.record.Fields()[i]
 	what := arrow("type", typeText(was.Type()), typeText(now.Type()))
 	what = append(what, enumChanges(enumIn(was.Type(), true), enumIn(now.Type(), true))...)
+	if len(what) == 0 && deep(now.Type()) && o.value(at, "type") != n.value(i, "type") {
+		what = append(what, "type: changed inside")
+	}
 	what = append(what, arrow("default", o.value(at, "default"), n.value(i, "default"))...)
 	what = append(what, arrow("doc", strconv.Quote(was.Doc()), strconv.Quote(now.Doc()))...)
 	what = append(what, arrow("aliases", list(was.Aliases()), list(now.Aliases()))...)

@@ -53,6 +53,8 @@ func TestDiffTellsEachChange(t *testing.T) {
 			{Kind: Changed, Field: "c", What: []string{"type: long -> double"}, Line: 3},
 			{Kind: Removed, Field: "a", What: []string{"type: int", `doc: "d"`}},
 			{Kind: Removed, Field: "b", What: []string{"type: string", `doc: "d"`}}}},
+		{"a field of a record inside", documented(fieldOf("a", `["null",{"type":"record","name":"S","fields":[{"name":"x","type":"int"}]}]`, "")), documented(fieldOf("a", `["null", {"type":"record","name":"S","fields":[{"name":"x","type":"long"}]}]`, "")), []FieldChange{
+			{Kind: Changed, Field: "a", What: []string{"type: changed inside"}, Line: 2}}},
 		{"types of any kind", documented(a), documented(fieldOf("a", `[{"type":"array","items":{"type":"map","values":"n.R"}},{"type":"fixed","name":"F","size":12,"logicalType":"duration"}]`, "")), []FieldChange{
 			{Kind: Changed, Field: "a", What: []string{"type: int -> array of (map of (record n.R)) or fixed n.F of 12 bytes duration"}, Line: 2}}},
 	} {

@@ -13,6 +13,12 @@
 //   - Only schemas registered under the expected subject are believed, and only those within the profile of
 //     [ParseSchema]: a flat record, no recursion, arrays, maps or wide unions, everything bounded.
 //   - Times come out in UTC.
+//   - [Breaks] finds what Avro Java's SchemaCompatibility finds, to the pointer; tests ask it.
+//
+// # Changing a schema
+//
+// [Review] says all that keeps a text from following the versions before it, with lines and with what to do; [Compatible] and
+// [Breaks] are its part that a registry enforces. [Diff] says what changed.
 //
 // # What stands behind the guards
 //
@@ -32,6 +38,6 @@
 // # What it never does
 //
 // It keeps no connection, starts nothing that outlives a call, logs nothing, and never registers a schema unless
-// [Registry.Register] is called. It does not judge an event's content beyond what the schema says, except its id
+// [Registry.Register], [Registry.RegisterAt] or [Registry.Import] is called. It does not judge an event's content beyond what the schema says, except its id
 // ([CheckEventID]).
 package schemas

@@ -34,3 +34,36 @@ func ExampleCompatible() {
 	// incompatible schema: field "b" has no default in the new schema, and what the schema 1 before wrote lacks it
 	// <nil>
 }
+
+func ExampleReview() {
+	older := schemas.Older{Name: "version 3", Text: `{"type": "record", "name": "R", "doc": "A check.", "fields": [
+		{"name": "status", "type": "int", "doc": "HTTP status."}]}`}
+	text := `{"type": "record", "name": "R", "doc": "A check.", "fields": [
+		{"name": "status", "type": "int", "doc": "HTTP status."},
+		{"name": "redirects", "type": "int"}]}`
+	findings, err := schemas.Review(schemas.LevelBackward, "webcheck.checks-value", text, []schemas.Older{older})
+	for _, f := range findings {
+		fmt.Printf("line %d: %s\n  hint: %s\n", f.Line, f.Message, f.Hint)
+	}
+	fmt.Println(err)
+	// Output:
+	// line 3: field "redirects" has no default in the new schema, and what version 3 wrote lacks it
+	//   hint: give it a default: "type": ["null", "int"], "default": null
+	// line 3: field "redirects" has no doc
+	//   hint: say in "doc" what it is, in which unit, and when it is null
+	// <nil>
+}
+
+func ExampleDiff() {
+	older := `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]}`
+	newer := `{"type": "record", "name": "R", "fields": [{"name": "a", "type": "long", "default": 0}, {"name": "c", "aliases": ["b"], "type": "int"}]}`
+	changes, err := schemas.Diff(older, newer)
+	for _, c := range changes {
+		fmt.Println(c.Kind, c.Field, c.Was, c.What)
+	}
+	fmt.Println(err)
+	// Output:
+	// changed a  [type: int -> long default: none -> 0]
+	// renamed c b [aliases: none -> [b]]
+	// <nil>
+}

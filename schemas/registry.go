@@ -13,8 +13,8 @@ import (
 
 // Registry asks a schema registry that speaks Confluent's REST API. It keeps nothing and may be shared.
 //
-// Its errors come in two kinds. [ErrIncompatible], [ErrNotRegistered], [ErrUnknownSchema] and [*ProfileError] are
-// answers: asking again brings the same. Everything else, a [*RegistryError] among them, says that there was no answer
+// Its errors come in two kinds. [ErrIncompatible], [ErrNotRegistered], [ErrUnknownSchema], [*ProfileError] and [*TakenError]
+// are answers: asking again brings the same. Everything else, a [*RegistryError] among them, says that there was no answer
 // (the registry is away, refuses our credentials, or is in trouble itself) and may pass.
 type Registry struct {
 	client  *sr.Client

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -88,6 +89,49 @@ func (e *RegistryError) Hint() string {
 	default:
 		return "look at the registry's own log"
 	}
+}
+
+// TakenError says that schemas were not imported, because the registry has others in their place. Nothing was written.
+type TakenError struct {
+	// Conflicts say what is in whose place, one each.
+	Conflicts []string
+}
+
+// Error lists the conflicts in one line.
+func (e *TakenError) Error() string {
+	return "importing schemas: nothing was written, the registry has others in their place: " + strings.Join(e.Conflicts, "; ")
+}
+
+// Hint says why there is no way around it.
+func (e *TakenError) Hint() string {
+	return "the ids are in the events, so they cannot be given anew: import into a registry, or a context of one, where they are free"
+}
+
+// ImportError says that an import ended halfway.
+type ImportError struct {
+	// Written are the versions that are in the registry now, in the order they were given.
+	Written []Version
+	// Asked is how many there were to be written.
+	Asked int
+
+	err error
+}
+
+// Error says what was written and why not the rest.
+func (e *ImportError) Error() string {
+	names := make([]string, len(e.Written))
+	for i, v := range e.Written {
+		names[i] = v.name()
+	}
+	return fmt.Sprintf("importing schemas: %d of %d versions written (%s): %s", len(names), e.Asked, strings.Join(names, ", "), e.err)
+}
+
+// Unwrap returns the cause.
+func (e *ImportError) Unwrap() error { return e.err }
+
+// Hint says how to go on.
+func (e *ImportError) Hint() string {
+	return "import the same schemas again once the cause is gone: those that are there are passed over"
 }
 
 // status returns the HTTP status behind err, or 0 when there was none.

@@ -6,53 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
-
-// TakenError says that schemas were not imported, because the registry has others in their place. Nothing was written.
-type TakenError struct {
-	// Conflicts say what is in whose place, one each.
-	Conflicts []string
-}
-
-// Error lists the conflicts in one line.
-func (e *TakenError) Error() string {
-	return "importing schemas: nothing was written, the registry has others in their place: " + strings.Join(e.Conflicts, "; ")
-}
-
-// Hint says why there is no way around it.
-func (e *TakenError) Hint() string {
-	return "the ids are in the events, so they cannot be given anew: import into a registry, or a context of one, where they are free"
-}
-
-// ImportError says that an import ended halfway.
-type ImportError struct {
-	// Written are the versions that are in the registry now, in the order they were given.
-	Written []Version
-	// Asked is how many there were to be written.
-	Asked int
-
-	err error
-}
-
-// Error says what was written and why not the rest.
-func (e *ImportError) Error() string {
-	names := make([]string, len(e.Written))
-	for i, v := range e.Written {
-		names[i] = v.name()
-	}
-	return fmt.Sprintf("importing schemas: %d of %d versions written (%s): %s", len(names), e.Asked, strings.Join(names, ", "), e.err)
-}
-
-// Unwrap returns the cause.
-func (e *ImportError) Unwrap() error { return e.err }
-
-// Hint says how to go on.
-func (e *ImportError) Hint() string {
-	return "import the same schemas again once the cause is gone: those that are there are passed over"
-}
 
 // name names the version for people.
 func (v Version) name() string { return fmt.Sprintf("%s version %d", v.Subject, v.Number) }
@@ -74,28 +30,36 @@ func (r *Registry) Import(ctx context.Context, versions []Version) error {
 		return err
 	}
 	missing, err := r.missing(ctx, versions)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
 		return err
 	}
 	if native {
 		err = r.importNatively(ctx, missing)
 	} else {
-		err = r.importByMode(ctx, missing)
+		err = r.importByMode(ctx, versions, missing)
 	}
 	if _, taken := errors.AsType[*TakenError](err); taken {
 		return err
 	}
-	if err != nil {
-		return r.halfway(ctx, missing, err)
-	}
-	left, err := r.missing(ctx, missing)
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("the registry took them without an error, and does not have %s", left[0].name())
+	if err == nil && len(missing) > 0 {
+		err = r.check(ctx, missing)
 	}
 	if err != nil {
 		return r.halfway(ctx, missing, err)
 	}
 	return nil
+}
+
+// check says what of the imported versions is not there after all.
+func (r *Registry) check(ctx context.Context, imported []Version) error {
+	left, err := r.missing(ctx, imported)
+	if taken, ok := errors.AsType[*TakenError](err); ok {
+		return fmt.Errorf("somebody else registered meanwhile: %s", strings.Join(taken.Conflicts, "; "))
+	}
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("the registry took %s without an error and does not have it", left[0].name())
+	}
+	return err
 }
 
 // checkImport holds the versions against one another: they come from a file.
@@ -119,7 +83,7 @@ func checkImport(versions []Version) error {
 	return nil
 }
 
-// missing are those of versions that the registry does not have, in order of subject and number. It is a [*TakenError]
+// missing are those of versions that the registry does not have, or does not have deleted, in order of subject and number. It is a [*TakenError]
 // when something else is in their place.
 func (r *Registry) missing(ctx context.Context, versions []Version) ([]Version, error) {
 	versions = slices.Clone(versions)
@@ -163,8 +127,13 @@ func (r *Registry) has(ctx context.Context, there []Version, v Version) (have bo
 			return false, fmt.Sprintf("%s has id %d there, not %d", v.name(), t.ID, v.ID), nil
 		case !SameSchema(t.Text, v.Text):
 			return false, fmt.Sprintf("%s is another schema there, with the same id %d", v.name(), v.ID), nil
+		default:
+			return t.Deleted || !v.Deleted, "", nil
 		}
-		return true, "", nil
+	}
+	again := func(t Version) bool { return t.ID == v.ID && t.Number > v.Number }
+	if v.Deleted && slices.ContainsFunc(there, again) {
+		return true, "", nil // Confluent's registry forgets a deleted version when its schema is registered again
 	}
 	found, err := r.client.SchemaByID(sr.WithParams(ctx, sr.ShowDeleted), v.ID)
 	if saysNone(err) {
@@ -197,9 +166,6 @@ func (r *Registry) halfway(ctx context.Context, asked []Version, err error) erro
 	return e
 }
 
-// modeTimeout bounds the end of an import that was cut off: a subject left in mode IMPORT takes no schema any more.
-const modeTimeout = 10 * time.Second
-
 // isApicurio says whether this is an Apicurio that takes an archive, and refuses one that may not.
 func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 	var info struct{ Name, Version string }
@@ -211,65 +177,4 @@ func (r *Registry) isApicurio(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("importing schemas: nothing was written, %s %s takes ids in no way known here: only its release 2 does", info.Name, info.Version)
 	}
 	return there, nil
-}
-
-// importByMode writes the versions, which are in order of subjects, in mode IMPORT.
-func (r *Registry) importByMode(ctx context.Context, versions []Version) error {
-	for len(versions) > 0 {
-		n := 1
-		for n < len(versions) && versions[n].Subject == versions[0].Subject {
-			n++
-		}
-		if err := r.importSubject(ctx, versions[:n]); err != nil {
-			return err
-		}
-		versions = versions[n:]
-	}
-	return nil
-}
-
-// importSubject writes versions of one subject, and gives the subject back the mode it had.
-func (r *Registry) importSubject(ctx context.Context, versions []Version) (err error) {
-	subject := versions[0].Subject
-	was := r.client.Mode(ctx, subject)[0]
-	if was.Err != nil && !saysNone(was.Err) {
-		return newRegistryError("asking for the mode of %q", subject, was.Err)
-	}
-	// Without force, it would refuse a subject that has some of the versions, and remove those deleted softly.
-	if err := r.client.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
-		return newRegistryError("setting mode IMPORT for %q", subject, err)
-	}
-	defer func() {
-		if back := r.restoreMode(ctx, subject, was); err == nil {
-			err = back
-		}
-	}()
-	for _, v := range versions {
-		if _, err := r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: v.Text}, v.ID, v.Number); err != nil {
-			return newRegistryError("importing %s", v.name(), err)
-		}
-		if !v.Deleted {
-			continue
-		}
-		if err := r.client.DeleteSchema(ctx, subject, v.Number, sr.SoftDelete); err != nil {
-			return newRegistryError("deleting %s softly, as it was", v.name(), err)
-		}
-	}
-	return nil
-}
-
-// restoreMode sets the mode that the subject had, or none of its own, even after ctx has ended.
-func (r *Registry) restoreMode(ctx context.Context, subject string, was sr.ModeResult) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), modeTimeout)
-	defer cancel()
-	var back sr.ModeResult
-	if was.Err == nil {
-		back = r.client.SetMode(sr.WithParams(ctx, sr.Force), was.Mode, subject)[0]
-	} else {
-		back = r.client.ResetMode(ctx, subject)[0]
-	}
-	if back.Err != nil {
-		return newRegistryError("taking %q out of mode IMPORT, in which it takes no new schema", subject, back.Err)
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -26,7 +27,7 @@ func (r *Registry) native(ctx context.Context, path string, into any) (bool, err
 		return false, err
 	}
 	err = client.Do(ctx, http.MethodGet, nativeRoot+path, nil, into)
-	if s := status(err); s == http.StatusNotFound || s == http.StatusMethodNotAllowed {
+	if s := status(err); s >= 400 && s < 500 {
 		return false, nil
 	}
 	return err == nil, err
@@ -44,6 +45,35 @@ func (r *Registry) nativeClient(edit func(*http.Request)) (*sr.Client, error) {
 		}
 		return before(request)
 	}))...)
+}
+
+// hasNativeLevel says whether the subject has a level of its own, where Apicurio can be asked; elsewhere it has, since its
+// registry named one.
+func (r *Registry) hasNativeLevel(ctx context.Context, subject string) (bool, error) {
+	var rules []string
+	there, err := r.native(ctx, nativeRules(subject), &rules)
+	if err != nil {
+		return false, newRegistryError("asking for the rules of %q", subject, err)
+	}
+	return !there || slices.Contains(rules, "COMPATIBILITY"), nil
+}
+
+// setNativeLevel gives the subject a level of its own, which must have none, in Apicurio.
+func (r *Registry) setNativeLevel(ctx context.Context, subject string, level Level) error {
+	client, err := r.nativeClient(func(request *http.Request) { request.Header.Set("Content-Type", "application/json") })
+	if err != nil {
+		return err
+	}
+	rule := map[string]string{"type": "COMPATIBILITY", "config": string(level)}
+	if err := client.Do(ctx, http.MethodPost, nativeRoot+nativeRules(subject), rule, nil); err != nil {
+		return newRegistryError("setting the level of %q", subject, err)
+	}
+	return nil
+}
+
+// nativeRules is the path of the subject's rules.
+func nativeRules(subject string) string {
+	return "/groups/default/artifacts/" + url.PathEscape(subject) + "/rules"
 }
 
 // nativeContent is a schema in Apicurio's export, by its contentId, which is the id that events carry.
@@ -68,6 +98,9 @@ type nativeVersion struct {
 // importNatively writes the versions through Apicurio's import of an archive as its export makes it.
 // https://github.com/Apicurio/apicurio-registry/tree/2.6.x/utils/importexport
 func (r *Registry) importNatively(ctx context.Context, versions []Version) error {
+	if len(versions) == 0 {
+		return nil
+	}
 	if err := r.checkContents(ctx, versions); err != nil {
 		return err
 	}
@@ -88,7 +121,7 @@ func (r *Registry) importNatively(ctx context.Context, versions []Version) error
 	if err := client.Do(ctx, http.MethodPost, nativeRoot+"/admin/import", nil, nil); err != nil {
 		return newRegistryError("importing by Apicurio's API%s", "", err)
 	}
-	return nil
+	return r.deleteAsWere(ctx, versions) // one that was there already, from an import that was cut off
 }
 
 // checkContents refuses texts that Apicurio has, or would have, under another id: it keeps each text once, and would pass

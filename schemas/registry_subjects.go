@@ -3,7 +3,6 @@ package schemas
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -27,6 +26,23 @@ func (r *Registry) Subjects(ctx context.Context) ([]string, error) {
 	subjects, err := r.client.Subjects(ctx)
 	if err != nil {
 		return nil, newRegistryError("listing the subjects%s", "", err)
+	}
+	// Apicurio leaves out those whose last version was deleted softly.
+	all, err := r.client.Subjects(sr.WithParams(ctx, sr.ShowDeleted))
+	if err != nil {
+		return nil, newRegistryError("listing the subjects%s", "", err)
+	}
+	for _, subject := range all {
+		if slices.Contains(subjects, subject) {
+			continue
+		}
+		versions, err := r.client.SubjectVersions(ctx, subject)
+		if err != nil && !saysNone(err) {
+			return nil, newRegistryError("listing the versions of %q", subject, err)
+		}
+		if len(versions) > 0 {
+			subjects = append(subjects, subject)
+		}
 	}
 	slices.Sort(subjects)
 	return subjects, nil
@@ -98,7 +114,14 @@ func (r *Registry) SetLevel(ctx context.Context, subject string, level Level) er
 	if err := r.client.SetCompatibility(ctx, sr.SetCompatibility{Level: l}, subject)[0].Err; err != nil {
 		return newRegistryError("setting the level of %q", subject, err)
 	}
-	return nil
+	if level != LevelNone {
+		return nil
+	}
+	// Apicurio takes NONE for: as all subjects.
+	if own, err := r.hasNativeLevel(ctx, subject); err != nil || own {
+		return err
+	}
+	return r.setNativeLevel(ctx, subject, level)
 }
 
 // Registration is what registering did.
@@ -150,15 +173,4 @@ func (r *Registry) RegisterAt(ctx context.Context, s *Schema, level Level) (Regi
 	}
 	done.FirstOfSubject = true
 	return done, nil
-}
-
-// hasNativeLevel says whether the subject has a level of its own, where Apicurio can be asked; elsewhere it has, since its
-// registry named one.
-func (r *Registry) hasNativeLevel(ctx context.Context, subject string) (bool, error) {
-	var rules []string
-	there, err := r.native(ctx, "/groups/default/artifacts/"+url.PathEscape(subject)+"/rules", &rules)
-	if err != nil {
-		return false, newRegistryError("asking for the rules of %q", subject, err)
-	}
-	return !there || slices.Contains(rules, "COMPATIBILITY"), nil
 }

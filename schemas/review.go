@@ -204,22 +204,39 @@ func (r *review) breaks(level Level, parsed side, before []side, older []Older) 
 	}
 }
 
-// together is several names as one: "versions 2 to 4" for those of versions that follow one another, else a list.
+// together is several names as one: "versions 1 to 3 and 5" for versions, which are in order, else a list.
 func together(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}
-	numbers := make([]int, len(names))
+	var runs []string
+	var first, last int
 	for i, name := range names {
 		text, is := strings.CutPrefix(name, "version ")
 		n, err := strconv.Atoi(text)
-		if !is || err != nil || i > 0 && n != numbers[i-1]+1 {
-			return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+		if !is || err != nil {
+			return listed(names)
 		}
-		numbers[i] = n
+		if i == 0 || n != last+1 {
+			first = n
+			runs = append(runs, text)
+		}
+		last = n
+		if last > first {
+			runs[len(runs)-1] = fmt.Sprintf("%d to %d", first, last)
+		}
 	}
-	if len(names) == 2 {
-		return fmt.Sprintf("versions %d and %d", numbers[0], numbers[1])
+	if len(runs) == 1 && last == first+1 {
+		return fmt.Sprintf("versions %d and %d", first, last)
 	}
-	return fmt.Sprintf("versions %d to %d", numbers[0], numbers[len(numbers)-1])
+	return "versions " + listed(runs)
+}
+
+// listed joins names, of which there is one at least, as in a sentence.
+func listed(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

@@ -80,17 +80,16 @@ func (r *review) addition(i int, f *avro.Field) {
 		return
 	}
 	against := together(lacking)
-	union, _ := f.Type().(*avro.UnionSchema)
 	switch {
 	case !f.HasDefault():
 		if !r.has(strings.ToLower(string(ReaderFieldMissingDefault)), f.Name()) {
 			r.add(fieldPointer("", i), Finding{
 				Rule: RuleNewFieldWithoutDefault, Against: against, Field: f.Name(),
-				Message: fmt.Sprintf("field %q has no default, and what %s wrote lacks it", f.Name(), against), Hint: "give it a default",
+				Message: fmt.Sprintf("field %q has no default, and what %s wrote lacks it", f.Name(), against), Hint: defaultHint(f),
 			})
 		}
 	// What the last version has already is too late to change.
-	case len(writerFields(f, r.last().record)) == 0 && (union == nil || !union.Nullable() || f.Default() != nil):
+	case len(writerFields(f, r.last().record)) == 0 && (!nullable(f.Type()) || f.Default() != nil):
 		r.add(fieldPointer("", i), Finding{
 			Rule: RuleNewFieldNotNullable, Against: against, Field: f.Name(),
 			Message: fmt.Sprintf(`field %q is new and never null, so a replay could not tell its default from a value`, f.Name()),

@@ -157,7 +157,8 @@ func TestReviewNamesTheOlderSchemas(t *testing.T) {
 		{[]string{"main"}, "main"},
 		{[]string{"version 3", "version 4"}, "versions 3 and 4"},
 		{[]string{"version 3", "version 4", "version 5"}, "versions 3 to 5"},
-		{[]string{"version 3", "version 5"}, "version 3 and version 5"},
+		{[]string{"version 3", "version 5"}, "versions 3 and 5"},
+		{[]string{"version 1", "version 2", "version 3", "version 5", "version 8", "version 9"}, "versions 1 to 3, 5 and 8 to 9"},
 		{[]string{"version 3", "main", "v1.2"}, "version 3, main and v1.2"},
 	} {
 		if got := together(c.names); got != c.want {

@@ -50,7 +50,7 @@ func (m mismatch) named() string {
 func (m mismatch) message(v voices) string {
 	written := v.writer + " " + v.writes
 	switch {
-	case m.missing != "":
+	case m.missing != nil:
 		return fmt.Sprintf("%s has no default in %s, and what %s lacks it", m.subject(), v.reader, written)
 	case m.reader == nil:
 		return fmt.Sprintf("%s and what %s do not fit: %s", v.reader, written, m.detail)
@@ -78,10 +78,10 @@ func (m mismatch) message(v voices) string {
 // hint says what to do. Where the reader is what cannot change, the change must wait or go another way.
 func (m mismatch) hint(v voices) string {
 	switch {
-	case m.missing != "" && v.fixed():
+	case m.missing != nil && v.fixed():
 		return "keep the field, or first make a version that gives it a default"
-	case m.missing != "":
-		return "give it a default"
+	case m.missing != nil:
+		return defaultHint(m.missing)
 	case m.reader == nil:
 		return "keep what the older schema says"
 	case m.sources > 1:
@@ -102,6 +102,8 @@ func (m mismatch) hint(v voices) string {
 		switch {
 		case m.cause != nil:
 			return m.cause.hint(v)
+		case nullable(m.reader):
+			return "keep the type, and add a field of another name for what is new"
 		case v.fixed():
 			return fmt.Sprintf("leave the %s out, and add a field of another name for it", m.writer.Type())
 		default:
@@ -110,6 +112,23 @@ func (m mismatch) hint(v voices) string {
 	default:
 		return "keep the type, and add a field of another name for what is new"
 	}
+}
+
+// defaultHint says how to give f a default.
+func defaultHint(f *avro.Field) string {
+	if nullable(f.Type()) {
+		return `give it "default": null`
+	}
+	if plain, ok := f.Type().(*avro.PrimitiveSchema); ok && plain.Logical() == nil {
+		return fmt.Sprintf(`give it a default: "type": ["null", %q], "default": null`, plain.Type())
+	}
+	return `give it a default: make its type ["null", T], and its default null`
+}
+
+// nullable says whether a type is a union of null, first, and one other.
+func nullable(schema avro.Schema) bool {
+	union, ok := schema.(*avro.UnionSchema)
+	return ok && len(union.Types()) == 2 && union.Types()[0].Type() == avro.Null
 }
 
 // symbols lists what an enum lacks, each in quotes.

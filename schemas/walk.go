@@ -15,7 +15,7 @@ type mismatch struct {
 	pointer, detail string // as Avro Java gives them
 	spot            spot
 	reader, writer  avro.Schema // the two types; the records, where a field is missing; nil where only a verdict is known
-	missing         string      // the reader's field that the writer lacks
+	missing         *avro.Field // the reader's that the writer lacks
 	sources         int         // how many of the writer's fields the reader's reads, where that is more than one
 	cause           *mismatch   // why the likeliest branch of a union does not fit
 }
@@ -64,6 +64,9 @@ func (s *steps) pointer() string {
 	slices.Reverse(tokens)
 	return "/" + strings.Join(tokens, "/")
 }
+
+// ambiguous begins what Avro Java's exception says of a field that it finds more than once.
+const ambiguous = "Reader record field "
 
 // comparison is a walk through two schemas. It goes as Avro Java 1.12's SchemaCompatibility does, to the order of the
 // questions and what it remembers of their answers, so that it finds the same places:
@@ -215,7 +218,7 @@ func (c *comparison) fields(at *steps, s spot, reader, writer *avro.RecordSchema
 		if times := timesFound(rf, writer); times > 1 {
 			c.ambiguous = append(c.ambiguous, mismatch{
 				kind: NameMismatch, pointer: here.pointer(), spot: inside, reader: reader, writer: writer, sources: times,
-				detail: fmt.Sprintf("Reader record field %s matches multiple fields in writer record schema", rf.Name()),
+				detail: ambiguous + rf.Name() + " matches multiple fields in writer record schema",
 			})
 			continue
 		}
@@ -235,15 +238,15 @@ func (c *comparison) fields(at *steps, s spot, reader, writer *avro.RecordSchema
 // an enum with a default symbol, which it compares to the writer's whole record.
 func (c *comparison) withoutDefault(at *steps, s spot, rf *avro.Field, reader, writer *avro.RecordSchema) []mismatch {
 	if enum, ok := dereference(rf.Type()).(*avro.EnumSchema); ok && enum.HasDefault() {
-		found := c.types(at.then("type"), s, enum, writer)
+		found := slices.Clone(c.types(at.then("type"), s, enum, writer))
 		for i := range found {
-			found[i].missing = rf.Name()
+			found[i].missing = rf
 		}
 		return found
 	}
 	return []mismatch{{
 		kind: ReaderFieldMissingDefault, pointer: at.pointer(), detail: rf.Name(), spot: s,
-		reader: reader, writer: writer, missing: rf.Name(),
+		reader: reader, writer: writer, missing: rf,
 	}}
 }
 

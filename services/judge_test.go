@@ -28,9 +28,9 @@ type question struct {
 // answer is the judge's.
 type answer struct {
 	Compatible bool     `json:"compatible"`
-	Breaks     []broken `json:"breaks"`
-	Refused    string   `json:"refused"`
-	Thrown     string   `json:"thrown"`
+	Breaks     []broken `json:"breaks,omitempty"`
+	Refused    string   `json:"refused,omitempty"`
+	Thrown     string   `json:"thrown,omitempty"`
 }
 
 // broken is a break as the judge tells it.
@@ -127,7 +127,11 @@ func TestTheTableOfVerdictsIsAvroJavas(t *testing.T) {
 			got.Thrown = "thrown"
 		}
 		if diff := cmp.Diff(want[i], got); diff != "" {
-			t.Errorf("%s at %s: the table (-) is not what Avro Java says (+):\n%s", names[i], questions[i].Level, diff)
+			right, err := json.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("%s at %s: the table (-) is not what Avro Java says (+):\n%s\nits line must have %s", names[i], questions[i].Level, diff, right)
 		}
 	}
 }

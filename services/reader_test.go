@@ -1,7 +1,7 @@
-// Package services_test shows that a client which is not webcheck's reads what webcheck writes.
+// Package services_test shows that a client which is not webcheck's reads what webcheck writes, and judges schemas as it does.
 //
 // The folder has no other Go: its scripts start a real Kafka, schema registry and PostgreSQL ("make services-up"), and
-// services/reader is a Java program that reads a topic with Apache's own libraries ("make reader").
+// services/reader has Java programs ("make reader") that ask Apache's own libraries: Reader reads a topic, Judge judges schemas.
 package services_test
 
 import (

@@ -30,9 +30,9 @@ import (
 // answerTimeout is how long a service may take to answer a test.
 const answerTimeout = 30 * time.Second
 
-// Main runs a package's tests, stops the embedded services they started, fails on goroutines left behind, and exits. It is
-// the only statement of TestMain, so that PostgreSQL's child process comes before everything else.
-func Main(m *testing.M) {
+// Main runs a package's tests, stops the embedded services they started, fails on goroutines left behind that none of known
+// stands for, and exits. It is the only statement of TestMain, so that PostgreSQL's child process comes before everything else.
+func Main(m *testing.M, known ...goleak.Option) {
 	embedded.ChildMain()
 	code := m.Run()
 	if err := shared.stop(); err != nil {
@@ -40,7 +40,7 @@ func Main(m *testing.M) {
 		code = max(code, 1)
 	}
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(known...); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
 			code = 1
 		}
