@@ -47,7 +47,7 @@ type Plan struct {
 	Change Change
 	// Files are those that change or are new, by their path with slashes.
 	Files map[string]string
-	// Version is the number of the corpus's folder for the event's new schema.
+	// Version is the number of the corpus's folder for the event's new schema. It stays unused where that is an earlier one again.
 	Version int
 	// Did says what each file has got, in the order in which a person reads them.
 	Did []string
@@ -139,10 +139,13 @@ func (d *draft) open() error {
 	if err := d.readCorpus(); err != nil {
 		return err
 	}
-	if len(d.older) == 0 || d.older[len(d.older)-1].Text != text {
+	now := slices.IndexFunc(d.older, func(o schemas.Older) bool { return o.Text == text })
+	if now < 0 {
 		return refuse(fmt.Sprintf("add a version for it first, by hand: WEBCHECK_WRITE_CORPUS=v%d go test ./schemas -run CorpusHas, and a line in %s", d.Version, changelogFile),
-			"%s is not the newest version of %s: somebody changed it", d.file, d.event.corpus)
+			"%s is no version of %s: somebody changed it", d.file, d.event.corpus)
 	}
+	// It may be an earlier one again, and what follows is to follow that.
+	d.older = append(slices.Delete(slices.Clone(d.older), now, now+1), d.older[now])
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"webcheck/schemas"
 )
 
 const changelogFile = "schemas/CHANGELOG.md"
@@ -82,7 +84,12 @@ func (d *draft) addToChangelog() error {
 		RenameField: fmt.Sprintf("field `%s` is called `%s`; readers find the old name by an alias.", c.Name, c.To),
 		AddSymbol:   fmt.Sprintf("symbol `%s` added to `%s`.", c.To, c.Name),
 	}[c.Kind]
-	return d.edit(changelogFile, fmt.Sprintf("v%d of %s", d.Version, c.Event), func(text string) string {
+	line, did := fmt.Sprintf("- v%d: %s", d.Version, said), fmt.Sprintf("v%d of %s", d.Version, c.Event)
+	if again := d.again(); again != "" {
+		line = fmt.Sprintf("- %s The schema is %s again.", said, again)
+		did = again + " again, so that it needs no other"
+	}
+	return d.edit(changelogFile, did, func(text string) string {
 		begin := strings.Index(text, "\n## "+c.Event+"\n")
 		if begin < 0 {
 			return text
@@ -91,6 +98,15 @@ func (d *draft) addToChangelog() error {
 		if n := strings.Index(text[begin+1:], "\n## "); n >= 0 {
 			end = begin + 1 + n
 		}
-		return strings.TrimRight(text[:end], "\n") + fmt.Sprintf("\n- v%d: %s\n", d.Version, said) + text[end:]
+		return strings.TrimRight(text[:end], "\n") + "\n" + line + "\n" + text[end:]
 	})
+}
+
+// again names the version that the new schema is once more; empty when it is a new one.
+func (d *draft) again() string {
+	i := slices.IndexFunc(d.older, func(o schemas.Older) bool { return o.Text == d.Files[d.file] })
+	if i < 0 {
+		return ""
+	}
+	return d.older[i].Name
 }
