@@ -11,9 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"webcheck/cli/evolve"
 )
+
+// workshopDelay is how long a program that was ended may leave others behind that still write: make does not end what it started.
+const workshopDelay = 2 * time.Second
 
 // workshop is a copy of a checkout in which a change is tried: what is made there comes to the checkout when all of it was made, so
 // that not even an end by force leaves half of it.
@@ -107,6 +111,7 @@ func (w *workshop) make(ctx context.Context) error {
 func (w *workshop) run(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = w.dir
+	cmd.WaitDelay = workshopDelay
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()

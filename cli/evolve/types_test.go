@@ -50,16 +50,22 @@ func copyCheckout(t *testing.T, dir string) {
 			return err
 		case entry.IsDir() && (name == ".git" || name == "build"):
 			return fs.SkipDir
+		case name == ".git": // of a linked work tree: a copy of it would be that work tree
+			return nil
 		case entry.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o755)
 		case !entry.Type().IsRegular():
 			return nil
 		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
 		text, err := fs.ReadFile(root, name)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		return os.WriteFile(filepath.Join(dir, name), text, info.Mode().Perm())
 	})
 	if err != nil {
 		t.Fatal(err)
