@@ -53,8 +53,8 @@ func (f *folder) announce(ctx context.Context, tx pgx.Tx, folds []*targetFold, s
 		if len(news) == 0 {
 			continue
 		}
-		for _, e := range news {
-			events = append(events, db.InsertOutboxParams(e))
+		for _, queriesFoldsSQLHasToFollow := range news { // see row
+			events = append(events, db.InsertOutboxParams(queriesFoldsSQLHasToFollow))
 		}
 		newest := news[len(news)-1]
 		announced = append(announced, db.UpsertAnnouncementsParams{TargetID: t.id, State: newest.To, Slot: newest.Slot, EventID: &newest.EventID})

@@ -11,8 +11,8 @@ import (
 )
 
 // definitionRow is a definition as the table takes it. Like row, it compiles only while message and table agree.
-func definitionRow(e event.TargetDefined) db.InsertDefinitionParams {
-	return db.InsertDefinitionParams(e)
+func definitionRow(queriesFoldsSQLHasToFollow event.TargetDefined) db.InsertDefinitionParams {
+	return db.InsertDefinitionParams(queriesFoldsSQLHasToFollow)
 }
 
 // define stores definitions and folds the checks again that were folded without them. It gives the number of those that were

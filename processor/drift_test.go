@@ -40,8 +40,9 @@ func TestAnEventAndItsRowThatDriftApartDoNotCompile(t *testing.T) {
 			if err == nil {
 				t.Fatal("it compiles")
 			}
-			if !strings.Contains(out, "row.go") || !strings.Contains(out, "CopyChecksParams") {
-				t.Errorf("the compiler does not name the conversion:\n%s", out)
+			const want = "cannot convert queriesChecksSQLHasToFollow (variable of struct type event.CheckCompleted) to type db.CopyChecksParams"
+			if !strings.Contains(out, "row.go") || !strings.Contains(out, want) {
+				t.Errorf("the compiler does not name the SQL that has to follow:\n%s", out)
 			}
 		})
 	}
