@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// newerBuild is a copy of these sources in which CheckCompleted gets a field, as a person would add it.
+type newerBuild struct {
+	ctx     context.Context
+	t       *testing.T
+	dir     string
+	program string
+}
+
+// newNewerBuild walks the way that README.md describes: the schema first, then what the compiler says.
+func newNewerBuild(ctx context.Context, t *testing.T) *newerBuild {
+	t.Helper()
+	b := &newerBuild{ctx: ctx, t: t, dir: t.TempDir()}
+	b.program = filepath.Join(b.dir, "build", "webcheck")
+	listed, err := exec.CommandContext(ctx, "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
+		if err := copyFile(filepath.Join("..", name), filepath.Join(b.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.edit("schemas/events/CheckCompleted.avsc", "ran the check.\"}\n", "ran the check.\"},\n"+
+		`    {"name": "redirects", "type": ["null", "int"], "default": null, "doc": "How many redirects were followed."}`+"\n")
+	b.mustRun("make", "-s", "generate")
+	out, err := b.run("go", "build", "./processor")
+	if want := "processor/row.go"; err == nil || !strings.Contains(out, want) || !strings.Contains(out, "queriesChecksSQLHasToFollow") || !strings.Contains(out, "db.CopyChecksParams") {
+		t.Fatalf("the compiler does not say which SQL has to follow: %v\n%s", err, out)
+	}
+	b.follow()
+	b.mustRun("make", "-s", "generate")
+	b.mustRun("go", "build", "-o", b.program, "./cli/webcheck")
+	return b
+}
+
+// follow names the column in SQL, and lets the prober fill the field.
+func (b *newerBuild) follow() {
+	b.t.Helper()
+	name := filepath.Join(b.dir, "queries", "migrations", "00007_redirects.sql")
+	if err := writeFile(name, []byte("-- +goose Up\nALTER TABLE checks ADD COLUMN redirects integer;\n\n-- +goose Down\nALTER TABLE checks DROP COLUMN redirects;\n")); err != nil {
+		b.t.Fatal(err)
+	}
+	b.edit("queries/checks.sql", "prober\n", "prober, redirects\n")
+	b.edit("queries/checks.sql", "excluded.prober, redirects\n", "excluded.prober, excluded.redirects\n")
+	b.edit("queries/checks.sql", "$26\n", "$26, $27\n")
+	b.edit("queries/verify.sql", "prober\n", "prober, redirects\n")
+	b.edit("prober/observe.go", "\to.describeHops(e)\n", "\to.describeHops(e)\n\te.Redirects = new(int32(3))\n")
+}
+
+// edit replaces a text in a file, wherever it is.
+func (b *newerBuild) edit(name, old, text string) {
+	b.t.Helper()
+	file := filepath.Join(b.dir, name)
+	before, err := os.ReadFile(file)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	after := strings.ReplaceAll(string(before), old, text)
+	if after == string(before) {
+		b.t.Fatalf("%s has no %q", name, old)
+	}
+	if err := writeFile(file, []byte(after)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *newerBuild) run(name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(b.ctx, name, args...)
+	cmd.Dir = b.dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (b *newerBuild) mustRun(name string, args ...string) {
+	b.t.Helper()
+	if out, err := b.run(name, args...); err != nil {
+		b.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+// check holds what the new build says of its schemas, and of one that takes a field away that readers need.
+func (b *newerBuild) check() {
+	b.t.Helper()
+	older, err := filepath.Abs("../schemas/events")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.mustRun(b.program, "schema", "check", "--against", older)
+	broken := filepath.Join(b.dir, "build", "broken")
+	for _, name := range []string{"CheckCompleted.avsc", "TargetDefined.avsc", "TargetTransitioned.avsc"} {
+		if err := copyFile(filepath.Join(older, name), filepath.Join(broken, name)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.edit("build/broken/CheckCompleted.avsc", `"name": "prober", "type": "string"`, `"name": "prober", "type": "int"`)
+	out, err := b.run(b.program, "schema", "check", "--schemas", broken, "--against", older)
+	if exitStatus(err) != exitIncompatible || !strings.Contains(out, "type_mismatch") {
+		b.t.Errorf("the schema that breaks readers: %v\n%s", err, out)
+	}
+}
+
+// exitStatus is the exit code that an error of a command stands for.
+func exitStatus(err error) int {
+	if exit, is := err.(*exec.ExitError); is {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// rollout is a location with its probers and processors, of which each is replaced by one of the newer build.
+type rollout struct {
+	*probers
+	older, newer string
+}
+
+// Bounds of the upgrade: some hundred checks a second.
+const (
+	rolloutTargets  = 100
+	rolloutInterval = 250 * time.Millisecond
+)
+
+func newRollout(ctx context.Context, t *testing.T, newer string) *rollout {
+	t.Helper()
+	c := newCrash(ctx, t)
+	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(site.Close)
+	var file bytes.Buffer
+	file.WriteString("targets:\n")
+	for i := range rolloutTargets {
+		fmt.Fprintf(&file, "  - {id: site-%d, url: %q, interval: %v}\n", i, site.URL, rolloutInterval)
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "webcheck.yaml"), file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &rollout{probers: &probers{c}, older: c.program, newer: newer}
+}
+
+func (r *rollout) process(name string) *child {
+	r.t.Helper()
+	return r.start("process", "--processor-name", name)
+}
+
+const filledRows = "SELECT count(*) FROM checks WHERE redirects = 3 AND prober = $1 AND started_at > $2"
+
+// TestANewFieldIsRolledOutUnderLoadAndNothingIsLost adds a field by hand, and replaces two probers and two processors of this build one
+// by one by those of the newer one while they work. A prober comes first and a prober last, so that each build reads what the other wrote.
+func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*crashPatience)
+	defer cancel()
+	b := newNewerBuild(ctx, t)
+	b.check()
+	r := newRollout(ctx, t, b.program)
+	r.run("topics", "create")
+	r.run("db", "migrate")
+	r.run("schema", "register")
+	r.run("targets", "apply")
+	processors := []*child{r.process("one"), r.process("two")}
+	oldProbers := []*child{r.probe("older-1"), r.probe("older-2")}
+	for _, name := range []string{"older-1", "older-2"} {
+		r.await(name+" has a share", 4, measuredBy, name, time.Time{})
+	}
+
+	r.program = r.newer
+	r.run("db", "migrate")
+	r.run("schema", "register")
+	oldProbers[0].stop()
+	since := time.Now()
+	newProbers := []*child{r.probe("newer-1"), nil}
+	r.await("older processors read the newer prober", 4, measuredBy+" AND redirects IS NULL", "newer-1", since)
+	for i, name := range []string{"one", "two"} {
+		processors[i].stop()
+		processors[i] = r.process(name)
+	}
+	since = time.Now()
+	r.await("newer processors read the older prober", 4, measuredBy, "older-2", since)
+	r.await("newer processors read the newer prober", 4, filledRows, "newer-1", since)
+	oldProbers[1].stop()
+	newProbers[1] = r.probe("newer-2")
+	since = time.Now()
+	for _, name := range []string{"newer-1", "newer-2"} {
+		r.await(name+" writes the field", rolloutTargets/4, filledRows, name, since)
+	}
+	for _, p := range newProbers {
+		p.stop()
+	}
+	r.awaitEnd()
+	for _, p := range processors {
+		p.stop()
+	}
+	r.checkRolledOut()
+}
+
+// checkRolledOut reads the log once more, which fills what the older processor left null, and holds rows and log against each other.
+func (r *rollout) checkRolledOut() {
+	r.t.Helper()
+	const missing = "SELECT count(*) FROM checks WHERE redirects IS NULL AND outcome <> 'missed' AND prober LIKE 'newer-%'"
+	before := r.count(missing)
+	r.run("replay", "--from", "start")
+	if after := r.count(missing); before == 0 || after > 0 {
+		r.t.Errorf("%d checks that newer probers measured are without the field, and %d after a replay", before, after)
+	}
+	if wrong := r.count("SELECT count(*) FROM checks WHERE redirects IS NOT NULL AND prober LIKE 'older-%'"); wrong > 0 {
+		r.t.Errorf("%d checks of older probers have the field", wrong)
+	}
+	if dead := r.count("SELECT count(*) FROM dead_letters"); dead > 0 {
+		r.t.Errorf("%d dead letters", dead)
+	}
+	r.checkNoGap()
+	r.t.Logf("%d rows, %d of them missed; a replay filled %d", r.count("SELECT count(*) FROM checks"),
+		r.count("SELECT count(*) FROM checks WHERE outcome = 'missed'"), before)
+}
