@@ -12,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"webcheck/cli/evolve"
 )
 
 // newerBuild is a copy of these sources in which CheckCompleted gets a field, as a person would add it.
@@ -61,6 +65,26 @@ func (b *newerBuild) follow() {
 	b.edit("queries/checks.sql", "$26\n", "$26, $27\n")
 	b.edit("queries/verify.sql", "prober\n", "prober, redirects\n")
 	b.edit("prober/observe.go", "\to.describeHops(e)\n", "\to.describeHops(e)\n\te.Redirects = new(int32(3))\n")
+}
+
+// sameAsEvolve holds what was written by hand against what "webcheck schema evolve" would write: but for where lines end it is the same.
+func (b *newerBuild) sameAsEvolve() {
+	b.t.Helper()
+	plan, err := evolve.New(os.DirFS(".."), evolve.Change{
+		Kind: evolve.AddField, Event: "CheckCompleted", Name: "redirects", Type: "int", Doc: "How many redirects were followed.",
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, name := range []string{"schemas/events/CheckCompleted.avsc", "queries/checks.sql", "queries/verify.sql"} {
+		byHand, err := os.ReadFile(filepath.Join(b.dir, name))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.Fields(plan.Files[name]), strings.Fields(string(byHand))); diff != "" {
+			b.t.Errorf("%s: evolve (-) writes something else than a person (+):\n%s", name, diff)
+		}
+	}
 }
 
 // edit replaces a text in a file, wherever it is.
@@ -165,6 +189,7 @@ func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
 	defer cancel()
 	b := newNewerBuild(ctx, t)
 	b.check()
+	b.sameAsEvolve()
 	r := newRollout(ctx, t, b.program)
 	r.run("topics", "create")
 	r.run("db", "migrate")
