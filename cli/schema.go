@@ -30,7 +30,7 @@ func (p *program) schemaCommand() *urfave.Command {
 			"Examples:\n  webcheck schema check --against git:main\n  webcheck schema register\n  webcheck schema history webcheck.checks-value",
 		Subcommands: []*urfave.Command{
 			p.schemaCheckCommand(), p.schemaDiffCommand(), p.schemaRegisterCommand(), p.schemaListCommand(), p.schemaShowCommand(),
-			p.schemaHistoryCommand(), p.schemaExportCommand(), p.schemaImportCommand(),
+			p.schemaHistoryCommand(), p.schemaExportCommand(), p.schemaImportCommand(), p.schemaEvolveCommand(),
 		},
 	}
 }

@@ -128,11 +128,8 @@ func (b *batch) partitions() []int32 {
 // checkText refuses the one thing that Avro's text has and PostgreSQL's has not. PostgreSQL would say so too, but to find
 // the rows that it refuses takes so long, when they are many, that a batch would not end in time, today or ever.
 func checkText(e *event.CheckCompleted) error {
-	for _, text := range []*string{
-		&e.TargetID, &e.Location, &e.Outcome, &e.DefinitionVersion, &e.Prober, e.Failure, e.FailureText, e.Assertion,
-		e.AssertionValue, e.RemoteAddress, e.HTTPVersion,
-	} {
-		if text != nil && strings.IndexByte(*text, 0) >= 0 {
+	for _, field := range e.Pointers() {
+		if hasNUL(field) {
 			return fmt.Errorf("checking event %q: a NUL in its text", e.EventID)
 		}
 	}
@@ -140,6 +137,17 @@ func checkText(e *event.CheckCompleted) error {
 		return fmt.Errorf("checking event %q: %w", e.EventID, err)
 	}
 	return nil
+}
+
+// hasNUL reports whether what field points at is a text with a NUL.
+func hasNUL(field any) bool {
+	switch text := field.(type) {
+	case *string:
+		return strings.IndexByte(*text, 0) >= 0
+	case **string:
+		return *text != nil && strings.IndexByte(**text, 0) >= 0
+	}
+	return false
 }
 
 // maxKeyBytes is how long a text may be that is part of a key. What webcheck writes has 63 at most; an index takes a third of a

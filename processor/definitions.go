@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -113,8 +112,8 @@ func (d *definitions) apply(ctx context.Context, records []*kgo.Record) error {
 
 // checkDefinition refuses what PostgreSQL's text has no room for, and what names no target.
 func checkDefinition(e *event.TargetDefined) error {
-	for _, text := range []string{e.TargetID, e.DefinitionVersion, e.URL, e.Definition} {
-		if strings.IndexByte(text, 0) >= 0 {
+	for _, field := range e.Pointers() {
+		if hasNUL(field) {
 			return fmt.Errorf("checking the definition of %q: a NUL in its text", e.TargetID)
 		}
 	}

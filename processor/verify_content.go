@@ -3,6 +3,7 @@ package processor
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math"
 	"reflect"
 	"time"
 
@@ -32,6 +33,11 @@ func appendField(dst []byte, field reflect.Value) []byte {
 		dst, field = append(dst, 1), field.Elem()
 	}
 	switch field.Kind() {
+	case reflect.Slice:
+		dst = binary.BigEndian.AppendUint32(dst, uint32(field.Len()))
+		return append(dst, field.Bytes()...)
+	case reflect.Float32, reflect.Float64:
+		return appendFloat(dst, field.Float())
 	case reflect.String:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(field.Len()))
 		return append(dst, field.String()...)
@@ -44,4 +50,15 @@ func appendField(dst []byte, field reflect.Value) []byte {
 		return binary.BigEndian.AppendUint64(dst, uint64(field.Addr().Interface().(*time.Time).UnixMicro()))
 	}
 	return binary.BigEndian.AppendUint64(dst, uint64(field.Int()))
+}
+
+// appendFloat appends one number for all that are equal: PostgreSQL has one NaN, and two zeros that are the same.
+func appendFloat(dst []byte, v float64) []byte {
+	switch {
+	case math.IsNaN(v):
+		v = math.NaN()
+	case v == 0:
+		v = 0
+	}
+	return binary.BigEndian.AppendUint64(dst, math.Float64bits(v))
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -34,6 +35,9 @@ func checksCorpus() corpus[event.CheckCompleted] {
 		for i := range 7 {
 			events[fmt.Sprintf("random%d", i)] = randomEvent(rnd)
 		}
+		newest := randomEvent(rnd)
+		newest.Outcome, newest.Failure = newestSymbol(CheckCompleted(TopicChecks), "outcome"), new(newestSymbol(CheckCompleted(TopicChecks), "failure"))
+		events["newest"] = newest
 		return events
 	}, func(t *testing.T, e *event.CheckCompleted) {
 		if err := CheckEventID(e); err != nil {
@@ -58,12 +62,33 @@ func transitionsCorpus() corpus[event.TargetTransitioned] {
 		for i := range 4 {
 			events[fmt.Sprintf("random%d", i)] = randomTransition(rnd)
 		}
+		newest, schema := randomTransition(rnd), TargetTransitioned(TopicTransitions)
+		newest.From, newest.To, newest.Kind = newestSymbol(schema, "from"), newestSymbol(schema, "to"), newestSymbol(schema, "kind")
+		newest.EventID = TransitionID(newest.TargetID, newest.From, newest.To, newest.Slot)
+		events["newest"] = newest
 		return events
 	}, func(t *testing.T, e *event.TargetTransitioned) {
 		if want := TransitionID(e.TargetID, e.From, e.To, e.Slot); e.EventID != want {
 			t.Errorf("the id is %s, want %s", e.EventID, want)
 		}
 	}}
+}
+
+// newestSymbol is the last symbol of a field's enum, which is the one that came last.
+func newestSymbol(s *Schema, field string) string {
+	for _, f := range s.record.Fields() {
+		if enum := enumIn(f.Type(), true); f.Name() == field && enum != nil {
+			return enum.Symbols()[len(enum.Symbols())-1]
+		}
+	}
+	panic("no enum: " + field)
+}
+
+// corpusFolders are the folders with an event's versions, by its name.
+func corpusFolders() map[string]string {
+	return map[string]string{
+		"CheckCompleted": checksCorpus().dir, "TargetDefined": definitionsCorpus().dir, "TargetTransitioned": transitionsCorpus().dir,
+	}
 }
 
 func TestCorpusIsReadForEver(t *testing.T) {
@@ -107,7 +132,7 @@ func (c corpus[E]) readValue(t *testing.T, d *DecoderOf[E], file string) {
 		t.Fatal(err)
 	}
 	var want E
-	if err := json.Unmarshal(text, &want); err != nil {
+	if err := json.Unmarshal(c.renamed(t, text), &want); err != nil {
 		t.Fatal(err)
 	}
 	got := mustDecode(t, d, value)
@@ -115,6 +140,30 @@ func (c corpus[E]) readValue(t *testing.T, d *DecoderOf[E], file string) {
 		t.Error(diff)
 	}
 	c.check(t, &got)
+}
+
+// renamed gives the JSON of an event with the names of today for fields that had others, which are known by their letters.
+func (c corpus[E]) renamed(t *testing.T, text []byte) []byte {
+	t.Helper()
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil {
+		t.Fatal(err)
+	}
+	event := reflect.TypeFor[E]()
+	for i, f := range c.schema.Fields() {
+		for _, alias := range f.Aliases {
+			for key, value := range object {
+				if strings.EqualFold(key, strings.ReplaceAll(alias, "_", "")) {
+					object[event.Field(i).Name] = value
+				}
+			}
+		}
+	}
+	changed, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
 }
 
 // TestCorpusHasTheSchemaOfThisBuild fails when a schema changed and no folder of the corpus shows what it writes.
@@ -134,6 +183,7 @@ func (c corpus[E]) has(t *testing.T) {
 		if text, err := os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		} else if string(text) == c.schema.Text {
+			c.showsEachField(t, filepath.Dir(file))
 			return
 		}
 	}
@@ -142,6 +192,36 @@ func (c corpus[E]) has(t *testing.T) {
 		return
 	}
 	t.Errorf("none of %q in %s is this build's schema: write a new folder with WEBCHECK_WRITE_CORPUS", files, c.dir)
+}
+
+// showsEachField holds that each field has a value somewhere in a version's samples: one that is null in all says nothing.
+func (c corpus[E]) showsEachField(t *testing.T, version string) {
+	t.Helper()
+	shown := make(map[string]bool)
+	texts, err := filepath.Glob(filepath.Join(version, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range texts {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e E
+		if err := json.Unmarshal(text, &e); err != nil {
+			t.Fatal(err)
+		}
+		fields := reflect.ValueOf(e)
+		for i := range fields.NumField() {
+			field := fields.Field(i)
+			shown[fields.Type().Field(i).Tag.Get("avro")] = shown[fields.Type().Field(i).Tag.Get("avro")] || field.Kind() != reflect.Pointer || !field.IsNil()
+		}
+	}
+	for name, is := range shown {
+		if !is {
+			t.Errorf("no value of %s has field %q", version, name)
+		}
+	}
 }
 
 // write writes a folder of the corpus, never over one that is there.

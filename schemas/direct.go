@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"encoding/binary"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -59,10 +61,18 @@ func (f directField) fits(to any) bool {
 		kinds = []kind{kindString, kindUUID, kindEnum}
 	case *int32, **int32:
 		kinds = []kind{kindInt}
+	case *int64, **int64:
+		kinds = []kind{kindLong}
+	case *float32, **float32:
+		kinds = []kind{kindSized}
+	case *float64, **float64:
+		kinds = []kind{kindSized}
+	case *[]byte, **[]byte:
+		kinds = []kind{kindBytes}
 	case *bool, **bool:
 		kinds = []kind{kindBoolean}
 	case *time.Time, **time.Time:
-		kinds = []kind{kindMicros}
+		kinds = []kind{kindMicros, kindMillis, kindDate}
 	}
 	nullable := reflect.TypeOf(to).Elem().Kind() == reflect.Pointer
 	return slices.Contains(kinds, f.kind) && nullable == f.nullable
@@ -93,9 +103,11 @@ func (d *direct) decode(body []byte, into *event.CheckCompleted) error {
 		case **bool:
 			*to = new(at.bool())
 		case *time.Time:
-			*to = at.time()
+			*to = at.time(f.kind)
 		case **time.Time:
-			*to = new(at.time())
+			*to = new(at.time(f.kind))
+		default:
+			at.seldom(to)
 		}
 	}
 	if at.pos != len(body) {
@@ -134,4 +146,43 @@ func (c *cursor) bool() bool {
 	return c.body[c.pos-1] != 0
 }
 
-func (c *cursor) time() time.Time { return time.UnixMicro(c.number()).UTC() }
+func (c *cursor) time(k kind) time.Time {
+	switch n := c.number(); k {
+	case kindDate:
+		return time.Unix(n*24*60*60, 0).UTC()
+	case kindMillis:
+		return time.UnixMilli(n).UTC()
+	default:
+		return time.UnixMicro(n).UTC()
+	}
+}
+
+// seldom puts what is read into a field of a type that few fields have.
+func (c *cursor) seldom(to any) {
+	switch to := to.(type) {
+	case *int64:
+		*to = c.number()
+	case **int64:
+		*to = new(c.number())
+	case *float32:
+		*to = math.Float32frombits(binary.LittleEndian.Uint32(c.next(4)))
+	case **float32:
+		*to = new(math.Float32frombits(binary.LittleEndian.Uint32(c.next(4))))
+	case *float64:
+		*to = math.Float64frombits(binary.LittleEndian.Uint64(c.next(8)))
+	case **float64:
+		*to = new(math.Float64frombits(binary.LittleEndian.Uint64(c.next(8))))
+	case *[]byte:
+		*to = c.bytes()
+	case **[]byte:
+		*to = new(c.bytes())
+	}
+}
+
+// next gives the next n bytes.
+func (c *cursor) next(n int) []byte {
+	c.pos += n
+	return c.body[c.pos-n : c.pos]
+}
+
+func (c *cursor) bytes() []byte { return append([]byte{}, c.next(int(c.number()))...) }

@@ -25,11 +25,14 @@ func usualDefinition() *event.TargetDefined {
 
 func randomDefinition(rnd *rand.Rand) *event.TargetDefined {
 	number := func() int32 { return randomNumber(rnd) }
-	return &event.TargetDefined{
+	e := &event.TargetDefined{
 		TargetID: "t" + randomText(rnd, 80), DefinitionVersion: randomText(rnd, 13), DefinedAt: randomMoment(rnd), URL: randomText(rnd, 200),
 		IntervalMs: number(), TimeoutMs: number(), DownAfter: number(), DownOf: number(), UpAfter: number(), UpOf: number(),
 		Quorum: number(), FlapTransitions: number(), FlapWindowS: number(), SilentAfter: number(), Definition: randomText(rnd, 500),
 	}
+	fields := e.Pointers()
+	fillSome(rnd, TargetDefined(TopicTargets), fields[:])
+	return e
 }
 
 // usualTransition returns the transition of the usual target to down.
@@ -56,6 +59,8 @@ func randomTransition(rnd *rand.Rand) *event.TargetTransitioned {
 		IncidentOpenedAt: maybe(rnd, func() time.Time { return randomMoment(rnd) }),
 	}
 	e.EventID = TransitionID(e.TargetID, e.From, e.To, e.Slot)
+	fields := e.Pointers()
+	fillSome(rnd, TargetTransitioned(TopicTransitions), fields[:])
 	return e
 }
 

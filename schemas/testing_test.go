@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,7 +49,50 @@ func randomEvent(rnd *rand.Rand) *event.CheckCompleted {
 		RegexMatched: maybe(rnd, flip), CertificateExpiresAt: maybe(rnd, moment), DefinitionVersion: text(13), Prober: text(30),
 	}
 	e.EventID = EventID(e.TargetID, e.Location, e.Slot)
+	fields := e.Pointers()
+	fillSome(rnd, CheckCompleted(TopicChecks), fields[:])
 	return e
+}
+
+// fillSome fills half of the fields that are null, so that a field which an event got later is seen with values too. An enum keeps
+// its null, because not every symbol goes with every other.
+func fillSome(rnd *rand.Rand, s *Schema, fields []any) {
+	for i, f := range s.Fields() {
+		to := reflect.ValueOf(fields[i]).Elem()
+		if !f.Nullable || !to.IsNil() || f.Type == "enum" || rnd.IntN(2) == 0 {
+			continue
+		}
+		value := reflect.New(to.Type().Elem())
+		value.Elem().Set(reflect.ValueOf(randomValue(rnd, f.Type)))
+		to.Set(value)
+	}
+}
+
+// randomValue returns a value of a type of [Field].
+func randomValue(rnd *rand.Rand, typ string) any {
+	switch typ {
+	case "boolean":
+		return rnd.IntN(2) == 0
+	case "int":
+		return randomNumber(rnd)
+	case "long":
+		return int64(rnd.Uint64()) >> rnd.IntN(64)
+	case "float":
+		return float32(rnd.NormFloat64())
+	case "double":
+		return rnd.NormFloat64()
+	case "uuid":
+		return EventID(randomText(rnd, 9), "", randomMoment(rnd))
+	case "date":
+		return randomMoment(rnd).Truncate(24 * time.Hour)
+	case "timestamp-millis":
+		return randomMoment(rnd).Truncate(time.Millisecond)
+	case "timestamp-micros":
+		return randomMoment(rnd)
+	case "bytes":
+		return []byte("b" + randomText(rnd, 20))
+	}
+	return randomText(rnd, 60)
 }
 
 // randomText returns a text of fewer than most runes.

@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"cmp"
 	"fmt"
+	"reflect"
 	"time"
 
 	"webcheck/gen/event"
@@ -25,48 +27,36 @@ func nameOf[E Event](v *E) string {
 func checkWritable[E Event](v *E) error {
 	switch v := any(v).(type) {
 	case *event.CheckCompleted:
-		return checkCompletedWritable(v)
+		pointers := v.Pointers()
+		return cmp.Or(checkTimes[E](pointers[:]), checkText("failure_text", v.FailureText, MaxFailureTextBytes),
+			checkText("assertion_value", v.AssertionValue, MaxAssertionValueBytes))
 	case *event.TargetTransitioned:
-		return targetTransitionedWritable(v)
+		pointers := v.Pointers()
+		return cmp.Or(checkTimes[E](pointers[:]), checkText("failure_text", v.FailureText, MaxFailureTextBytes))
 	case *event.TargetDefined:
-		return checkTime("defined_at", &v.DefinedAt)
+		pointers := v.Pointers()
+		return checkTimes[E](pointers[:])
 	}
 	return nil
 }
 
-func checkCompletedWritable(v *event.CheckCompleted) error {
-	if err := checkTime("slot", &v.Slot); err != nil {
-		return err
-	}
-	if err := checkTime("started_at", &v.StartedAt); err != nil {
-		return err
-	}
-	if err := checkTime("certificate_expires_at", v.CertificateExpiresAt); err != nil {
-		return err
-	}
-	if err := checkText("failure_text", v.FailureText, MaxFailureTextBytes); err != nil {
-		return err
-	}
-	return checkText("assertion_value", v.AssertionValue, MaxAssertionValueBytes)
-}
-
-func targetTransitionedWritable(v *event.TargetTransitioned) error {
-	if err := checkTime("slot", &v.Slot); err != nil {
-		return err
-	}
-	if err := checkTime("incident_opened_at", v.IncidentOpenedAt); err != nil {
-		return err
-	}
-	return checkText("failure_text", v.FailureText, MaxFailureTextBytes)
-}
-
-// checkTime refuses a time that is there and was forgotten, or that RFC 3339 cannot write.
-func checkTime(field string, at *time.Time) error {
-	if at == nil {
-		return nil
-	}
-	if unix := at.Unix(); at.IsZero() || unix < minUnix || unix > maxUnix {
-		return fmt.Errorf("field %q: time %s is zero or outside the years 1 to 9999", field, at)
+// checkTimes refuses a time among the fields of an E that was forgotten, or that RFC 3339 cannot write.
+func checkTimes[E Event](fields []any) error {
+	for i, field := range fields {
+		var at *time.Time
+		switch to := field.(type) {
+		case *time.Time:
+			at = to
+		case **time.Time:
+			at = *to
+		}
+		if at == nil {
+			continue
+		}
+		if unix := at.Unix(); at.IsZero() || unix < minUnix || unix > maxUnix {
+			name := reflect.TypeFor[E]().Field(i).Tag.Get("avro")
+			return fmt.Errorf("field %q: time %s is zero or outside the years 1 to 9999", name, at)
+		}
 	}
 	return nil
 }
