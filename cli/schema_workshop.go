@@ -102,7 +102,7 @@ func (w *workshop) make(ctx context.Context) error {
 				w.plan.Left = append(w.plan.Left, strings.TrimSpace(line))
 			}
 		}
-		w.plan.Left = append(w.plan.Left, "tests that name the field: go vet ./... lists them", "then the corpus's sample: "+sample+" go test ./schemas -run CorpusHas")
+		w.plan.Left = append(w.plan.Left, "what is behind these, and tests that name the field: go vet ./... lists them", "then the corpus's sample: "+sample+" go test ./schemas -run CorpusHas")
 	}
 	return w.collect()
 }

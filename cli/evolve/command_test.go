@@ -112,7 +112,9 @@ func TestEvolveWritesTheWholeChangeAndGitUndoesIt(t *testing.T) {
 	if text, sample := mustReadFile(t, filepath.Join(c.dir, "schemas/events/CheckCompleted.avsc")), mustReadFile(t, filepath.Join(c.dir, "schemas/testdata/corpus/v4/schema.avsc")); text != sample {
 		t.Error("the corpus has another schema")
 	}
-	c.evolve(exitFailed, ".", "--add-field", "hops:int", "--doc", "x") // before the first is committed
+	if out := c.evolve(exitFailed, ".", "--add-field", "hops:int", "--doc", "x"); !strings.Contains(out, "changed and not committed") {
+		t.Errorf("before the first is committed it prints\n%s", out)
+	}
 	c.git("checkout", "-q", ".")
 	c.git("clean", "-q", "-f", "-d")
 	c.unchanged("after undoing the change")
