@@ -50,11 +50,11 @@ func (r *Registry) Register(ctx context.Context, s *Schema) (int, error) {
 		if err == nil {
 			return id, nil
 		}
-		switch status(err) {
-		case http.StatusConflict:
+		switch answered := status(err); {
+		case answered == http.StatusConflict:
 			// The status tells, not the code in the answer's body, which differs between products and releases.
 			refusal = err
-		case http.StatusUnprocessableEntity:
+		case answered == http.StatusUnprocessableEntity && !forbids(err):
 			return 0, newProfileError(s.Subject, "", "the registry refuses it: "+err.Error())
 		default:
 			return 0, newRegistryError("registering the schema for %q", s.Subject, err)

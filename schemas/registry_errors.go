@@ -86,6 +86,8 @@ func (e *RegistryError) Hint() string {
 		return "check the registry's user and password, and that the user may read and register this subject"
 	case 0, http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "check the registry's URL, with its path, and that the registry is running"
+	case http.StatusUnprocessableEntity:
+		return "the registry's mode (GET /mode) must be READWRITE to register and configure, and may be changed by its keeper"
 	default:
 		return "look at the registry's own log"
 	}
@@ -119,6 +121,9 @@ type ImportError struct {
 
 // Error says what was written and why not the rest.
 func (e *ImportError) Error() string {
+	if len(e.Written) == 0 {
+		return fmt.Sprintf("importing schemas: nothing of %d versions was written: %s", e.Asked, e.err)
+	}
 	names := make([]string, len(e.Written))
 	for i, v := range e.Written {
 		names[i] = v.name()
@@ -140,6 +145,12 @@ func status(err error) int {
 		return response.StatusCode
 	}
 	return 0
+}
+
+// forbids says whether err is the registry's word that its mode does not allow this.
+func forbids(err error) bool {
+	response, ok := errors.AsType[*sr.ResponseError](err)
+	return ok && response.ErrorCode == sr.ErrOperationNotPermitted.Code
 }
 
 // saysNone says whether err is the registry's own word that a schema, version or subject does not exist. A 404 alone is

@@ -83,8 +83,8 @@ func checkImport(versions []Version) error {
 	return nil
 }
 
-// missing are those of versions that the registry does not have, or does not have deleted, in order of subject and number. It is a [*TakenError]
-// when something else is in their place.
+// missing are those of versions that the registry does not have, or does not have deleted, in order of subject and number.
+// It is a [*TakenError] when something else is in their place.
 func (r *Registry) missing(ctx context.Context, versions []Version) ([]Version, error) {
 	versions = slices.Clone(versions)
 	slices.SortStableFunc(versions, func(a, b Version) int {

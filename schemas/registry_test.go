@@ -74,6 +74,7 @@ func TestRegisterUnderstandsEachAnswer(t *testing.T) {
 		{"lost a race", map[string][]string{lookUp: {"404 " + none, `{"id":5}`}, register: {`409 {"error_code":409,"message":"already exists"}`}, check: {compatible}}, 5, "", false},
 		{"loses for ever", map[string][]string{lookUp: {"404 " + none}, register: {`409 {"error_code":409,"message":"already exists"}`}, check: {compatible}}, 0, "already exists", true},
 		{"no schema", map[string][]string{lookUp: {"404 " + none}, register: {`422 {"error_code":42201,"message":"bad text"}`}}, 0, "the registry refuses it: bad text", false},
+		{"in a mode that only reads", map[string][]string{lookUp: {"404 " + none}, register: {`422 {"error_code":42205,"message":"read-only mode"}`}}, 0, "registry answered 422", false},
 		{"not allowed", map[string][]string{lookUp: {`401 {"error_code":40101,"message":"who are you"}`}}, 0, "registry answered 401 Unauthorized: who are you", false},
 		{"not allowed to write", map[string][]string{lookUp: {"404 " + none}, register: {`401 {"error_code":40101,"message":"who are you"}`}}, 0, "registering the schema", false},
 		{"in trouble", map[string][]string{lookUp: {"404 " + none}, register: {`500 {"error_code":50001,"message":"disk"}`}}, 0, "registry answered 500", false},

@@ -47,7 +47,7 @@ func judge(t *testing.T, questions []question) []answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readTimeout+time.Duration(len(questions))*10*time.Millisecond)
 	defer cancel()
-	command := exec.CommandContext(ctx, "java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", readerClasspath(t), "webcheck.Judge")
+	command := exec.CommandContext(ctx, "java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath(t, "Judge"), "webcheck.Judge")
 	var stdin, stdout, stderr bytes.Buffer
 	lines := json.NewEncoder(&stdin)
 	for _, q := range questions {

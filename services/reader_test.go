@@ -36,7 +36,7 @@ const readTimeout = time.Minute
 func TestMain(m *testing.M) { testservices.Main(m) }
 
 func TestAJavaClientReadsEachFieldThroughTheRegistry(t *testing.T) {
-	classpath := readerClasspath(t)
+	classpath := classpath(t, "Reader")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*readTimeout)
 	defer cancel()
 	kafka, registry := testservices.Kafka(t), testservices.Registry(t)
@@ -72,23 +72,23 @@ func byPosition(records []record) map[string]record {
 	return m
 }
 
-// readerClasspath returns the Java class path of the reader. Without a reader the test is skipped on a laptop, and fails
-// where the environment promises one.
-func readerClasspath(t *testing.T) string {
+// classpath returns the Java class path of a program of services/reader. Where that is not built the test is skipped on a
+// laptop, and fails where the environment promises it.
+func classpath(t *testing.T, program string) string {
 	t.Helper()
 	absent := t.Skip
 	if os.Getenv("CI") == "true" || os.Getenv("WEBCHECK_TEST_NO_SKIP") == "1" {
 		absent = t.Fatal
 	}
 	if _, err := exec.LookPath("java"); err != nil {
-		absent("the Java client needs java: ", err)
+		absent("the Java programs need java: ", err)
 	}
 	build, err := filepath.Abs("../build/reader")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(build, "libs")); err != nil {
-		absent("the Java client is not built (make reader): ", err)
+	if _, err := os.Stat(filepath.Join(build, "classes", "webcheck", program+".class")); err != nil {
+		absent("the Java programs are not built (make reader): ", err)
 	}
 	return filepath.Join(build, "classes") + string(filepath.ListSeparator) + filepath.Join(build, "libs", "*")
 }
