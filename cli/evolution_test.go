@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"webcheck/cli/evolve"
+	"webcheck/embedded/testservices/programs"
 )
 
 // newerBuild is a copy of these sources in which CheckCompleted gets a field, as a person would add it.
@@ -29,6 +30,7 @@ type newerBuild struct {
 // newNewerBuild walks the way that README.md describes: the schema first, then what the compiler says.
 func newNewerBuild(ctx context.Context, t *testing.T) *newerBuild {
 	t.Helper()
+	programs.Need(t, "git", "make")
 	b := &newerBuild{ctx: ctx, t: t, dir: t.TempDir()}
 	b.program = filepath.Join(b.dir, "build", "webcheck")
 	listed, err := exec.CommandContext(ctx, "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()

@@ -25,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/programs"
 	"webcheck/embedded/testservices/seed"
 	"webcheck/gen/event"
 	"webcheck/schemas"
@@ -76,19 +77,13 @@ func byPosition(records []record) map[string]record {
 // laptop, and fails where the environment promises it.
 func classpath(t *testing.T, program string) string {
 	t.Helper()
-	absent := t.Skip
-	if os.Getenv("CI") == "true" || os.Getenv("WEBCHECK_TEST_NO_SKIP") == "1" {
-		absent = t.Fatal
-	}
-	if _, err := exec.LookPath("java"); err != nil {
-		absent("the Java programs need java: ", err)
-	}
+	programs.Need(t, "java")
 	build, err := filepath.Abs("../build/reader")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(build, "classes", "webcheck", program+".class")); err != nil {
-		absent("the Java programs are not built (make reader): ", err)
+		programs.Absent(t, "the Java programs are not built (make reader): ", err)
 	}
 	return filepath.Join(build, "classes") + string(filepath.ListSeparator) + filepath.Join(build, "libs", "*")
 }

@@ -9,6 +9,7 @@ import (
 
 	"webcheck/cli"
 	"webcheck/cli/evolve"
+	"webcheck/embedded/testservices/programs"
 )
 
 // Exit codes of the command (README, "Exit codes").
@@ -27,6 +28,7 @@ type clone struct {
 
 func newClone(t *testing.T) *clone {
 	t.Helper()
+	programs.Need(t, "git", "make")
 	c := &clone{t: t, dir: t.TempDir()}
 	evolve.CopyCheckout(t, c.dir)
 	c.git("init", "-q")

@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"webcheck/embedded/testservices/programs"
 )
 
 // TestFieldsOfEveryTypeCompileAndComeBack adds a field of each type to CheckCompleted, in a copy of this checkout, and lets the
 // compiler decide whether event and row have the same; then the codec and the COPY of that copy run their own tests.
 func TestFieldsOfEveryTypeCompileAndComeBack(t *testing.T) {
+	programs.Need(t, "make")
 	dir := t.TempDir()
 	copyCheckout(t, dir)
 	files := checkout(t)
