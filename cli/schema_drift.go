@@ -109,8 +109,9 @@ func (d *drifting) checkRow(n int, f schemas.Field, row eventRow) {
 	is, found := row.field(f.Name, d.names)
 	switch want, old := goType(f), d.oldName(f); {
 	case !found && old != "":
-		hint := fmt.Sprintf(`in a new file of queries/migrations: %s then rename the column in %s of %s, and run "make generate"`,
-			fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s;", row.table, quoteColumn(old), quoteColumn(f.Name)), andList(row.statements), row.file)
+		hint := fmt.Sprintf(`in a new file of queries/migrations: %s then name it in place of %s in %s of %s, and run "make generate"; the old column stays while a processor of the build before runs`,
+			fmt.Sprintf("ALTER TABLE %[1]s ADD COLUMN %[2]s %[3]s; UPDATE %[1]s SET %[2]s = %[4]s;", row.table, quoteColumn(f.Name), row.sqlType(f), quoteColumn(old)),
+			old, andList(row.statements), row.file)
 		d.found(n, ruleNotInSQL, hint, "the table %s has no such column, but %s, the field's old name", row.table, old)
 	case !found:
 		hint := fmt.Sprintf(`in a new file of queries/migrations: %s then name the column in %s of %s, in the place that it has in the schema, and run "make generate"`,

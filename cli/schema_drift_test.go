@@ -69,7 +69,7 @@ func TestAChangedSchemaSaysWhatGoAndSQLHaveToFollow(t *testing.T) {
 		},
 		"a new name": {
 			changedEvent(t, checks, attempts, `{"name": "tries", "aliases": ["attempts"], "type": "int"`),
-			[]string{`not_in_go tries`, `not_in_sql tries: the table checks has no such column, but attempts, the field's old name; in a new file of queries/migrations: ALTER TABLE checks RENAME COLUMN attempts TO tries;`},
+			[]string{`not_in_go tries`, `not_in_sql tries: the table checks has no such column, but attempts, the field's old name; in a new file of queries/migrations: ALTER TABLE checks ADD COLUMN tries integer; UPDATE checks SET tries = attempts; then name it in place of attempts in CopyChecks`},
 		},
 		"another order": {
 			changedEvent(t, checks, ",\n    {\"name\": \"prober\", \"type\": \"string\", \"doc\": \"Which prober instance ran the check.\"}", "",
