@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,11 +136,11 @@ func TestAnImportThatContradictsItselfIsRefused(t *testing.T) {
 // cutOff lets so many requests through, and fails the others.
 type cutOff struct {
 	next http.RoundTripper
-	left int
+	left atomic.Int64
 }
 
 func (c *cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
-	if c.left--; c.left < 0 {
+	if c.left.Add(-1) < 0 {
 		return nil, errors.New("cut off")
 	}
 	return c.next.RoundTrip(r)
@@ -153,7 +154,8 @@ func TestAnImportCutOffAnywhereSaysSoAndIsFinishedByAnother(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	for requests := 0; ; requests++ {
 		versions := history(t, r, strings.Repeat("x", requests)+schemas.Subject(topic))
-		through := &cutOff{transport, requests}
+		through := &cutOff{next: transport}
+		through.left.Store(int64(requests))
 		cut, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(&http.Client{Transport: through, Timeout: 10 * time.Second}))
 		if err != nil {
 			t.Fatal(err)
