@@ -155,10 +155,11 @@ type rollout struct {
 	older, newer string
 }
 
-// Bounds of the upgrade: some hundred checks a second.
+// Bounds of the upgrade: some hundred checks a second, and seconds of them in each of its states.
 const (
 	rolloutTargets  = 100
 	rolloutInterval = 250 * time.Millisecond
+	rolloutChecks   = 1000
 )
 
 func newRollout(ctx context.Context, t *testing.T, newer string) *rollout {
@@ -182,6 +183,12 @@ func (r *rollout) process(name string) *child {
 	return r.start("process", "--processor-name", name)
 }
 
+// load waits until the probers of now have measured, and the processors of now have stored, what makes a state of the upgrade last.
+func (r *rollout) load(state string) {
+	r.t.Helper()
+	r.await(state, rolloutChecks, "SELECT count(*) FROM checks WHERE outcome <> 'missed' AND started_at > $1", time.Now())
+}
+
 const filledRows = "SELECT count(*) FROM checks WHERE redirects = 3 AND prober = $1 AND started_at > $2"
 
 // TestANewFieldIsRolledOutUnderLoadAndNothingIsLost adds a field by hand, and replaces two probers and two processors of this build one
@@ -202,6 +209,7 @@ func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
 	for _, name := range []string{"older-1", "older-2"} {
 		r.await(name+" has a share", 4, measuredBy, name, time.Time{})
 	}
+	r.load("all are older")
 
 	r.program = r.newer
 	r.run("db", "migrate")
@@ -210,9 +218,11 @@ func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
 	since := time.Now()
 	newProbers := []*child{r.probe("newer-1"), nil}
 	r.await("older processors read the newer prober", 4, measuredBy+" AND redirects IS NULL", "newer-1", since)
+	r.load("one prober is newer")
 	for i, name := range []string{"one", "two"} {
 		processors[i].stop()
 		processors[i] = r.process(name)
+		r.load("processor " + name + " is newer")
 	}
 	since = time.Now()
 	r.await("newer processors read the older prober", 4, measuredBy, "older-2", since)
@@ -223,6 +233,7 @@ func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
 	for _, name := range []string{"newer-1", "newer-2"} {
 		r.await(name+" writes the field", rolloutTargets/4, filledRows, name, since)
 	}
+	r.load("all are newer")
 	for _, p := range newProbers {
 		p.stop()
 	}
@@ -233,12 +244,16 @@ func TestANewFieldIsRolledOutUnderLoadAndNothingIsLost(t *testing.T) {
 	r.checkRolledOut()
 }
 
-// checkRolledOut reads the log once more, which fills what the older processor left null, and holds rows and log against each other.
+// checkRolledOut reads the log once more, which fills what the older processor left null, and holds rows and log against each other. A row
+// that the replay adds is one that the upgrade lost.
 func (r *rollout) checkRolledOut() {
 	r.t.Helper()
 	const missing = "SELECT count(*) FROM checks WHERE redirects IS NULL AND outcome <> 'missed' AND prober LIKE 'newer-%'"
-	before := r.count(missing)
+	before, stored := r.count(missing), r.count("SELECT count(*) FROM checks")
 	r.run("replay", "--from", "start")
+	if all := r.count("SELECT count(*) FROM checks"); all != stored {
+		r.t.Errorf("%d rows, and %d after a replay", stored, all)
+	}
 	if after := r.count(missing); before == 0 || after > 0 {
 		r.t.Errorf("%d checks that newer probers measured are without the field, and %d after a replay", before, after)
 	}
@@ -249,6 +264,5 @@ func (r *rollout) checkRolledOut() {
 		r.t.Errorf("%d dead letters", dead)
 	}
 	r.checkNoGap()
-	r.t.Logf("%d rows, %d of them missed; a replay filled %d", r.count("SELECT count(*) FROM checks"),
-		r.count("SELECT count(*) FROM checks WHERE outcome = 'missed'"), before)
+	r.t.Logf("%d rows, %d of them missed; a replay filled %d", stored, r.count("SELECT count(*) FROM checks WHERE outcome = 'missed'"), before)
 }
