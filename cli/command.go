@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 )
@@ -53,16 +54,16 @@ func (s Setting) usage() string {
 	return text + " [$" + s.Env() + "]"
 }
 
-func orList(choices []string) string {
-	text := choices[0]
-	for i, choice := range choices[1:] {
-		if i == len(choices)-2 {
-			text += " or " + choice
-		} else {
-			text += ", " + choice
-		}
+// orList and andList write texts, of which there is one at least, as a sentence does.
+func orList(texts []string) string  { return joined(texts, "or") }
+func andList(texts []string) string { return joined(texts, "and") }
+
+func joined(texts []string, word string) string {
+	last := len(texts) - 1
+	if last == 0 {
+		return texts[0]
 	}
-	return text
+	return strings.Join(texts[:last], ", ") + " " + word + " " + texts[last]
 }
 
 // load reads the configuration for the command of c into p, and readies the logger and the scrubber for it.

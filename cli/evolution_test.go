@@ -1,11 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,14 +29,8 @@ func newNewerBuild(ctx context.Context, t *testing.T) *newerBuild {
 	programs.Need(t, "git", "make")
 	b := &newerBuild{ctx: ctx, t: t, dir: t.TempDir()}
 	b.program = filepath.Join(b.dir, "build", "webcheck")
-	listed, err := exec.CommandContext(ctx, "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
-	if err != nil {
+	if err := copyCheckout(ctx, "..", b.dir); err != nil {
 		t.Fatal(err)
-	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
-		if err := copyFile(filepath.Join("..", name), filepath.Join(b.dir, name)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	b.edit("schemas/events/CheckCompleted.avsc", "ran the check.\"}\n", "ran the check.\"},\n"+
 		`    {"name": "redirects", "type": ["null", "int"], "default": null, "doc": "How many redirects were followed."}`+"\n")
@@ -164,18 +154,8 @@ const (
 
 func newRollout(ctx context.Context, t *testing.T, newer string) *rollout {
 	t.Helper()
-	c := newCrash(ctx, t)
-	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	t.Cleanup(site.Close)
-	var file bytes.Buffer
-	file.WriteString("targets:\n")
-	for i := range rolloutTargets {
-		fmt.Fprintf(&file, "  - {id: site-%d, url: %q, interval: %v}\n", i, site.URL, rolloutInterval)
-	}
-	if err := os.WriteFile(filepath.Join(c.dir, "webcheck.yaml"), file.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &rollout{probers: &probers{c}, older: c.program, newer: newer}
+	p := newProbers(ctx, t, rolloutTargets, rolloutInterval)
+	return &rollout{probers: p, older: p.program, newer: newer}
 }
 
 func (r *rollout) process(name string) *child {

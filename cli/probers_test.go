@@ -23,7 +23,8 @@ const (
 // probers are real processes that share the targets of a location.
 type probers struct{ *crash }
 
-func newProbers(ctx context.Context, t *testing.T, targets int) *probers {
+// newProbers writes a configuration with so many targets, which are up and have these intervals in turn. Nothing is made of it yet.
+func newProbers(ctx context.Context, t *testing.T, targets int, intervals ...time.Duration) *probers {
 	t.Helper()
 	c := newCrash(ctx, t)
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -31,14 +32,11 @@ func newProbers(ctx context.Context, t *testing.T, targets int) *probers {
 	var file bytes.Buffer
 	file.WriteString("targets:\n")
 	for i := range targets {
-		fmt.Fprintf(&file, "  - {id: site-%d, url: %q, interval: %v}\n", i, site.URL, []time.Duration{quickInterval, calmInterval}[i%2])
+		fmt.Fprintf(&file, "  - {id: site-%d, url: %q, interval: %v}\n", i, site.URL, intervals[i%len(intervals)])
 	}
 	if err := os.WriteFile(filepath.Join(c.dir, "webcheck.yaml"), file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.run("topics", "create")
-	c.run("db", "migrate")
-	c.run("targets", "apply")
 	return &probers{c}
 }
 
@@ -100,7 +98,10 @@ func TestTheTargetsOfAProberThatIsKilledGoToTheOtherOneAndNoSlotIsWithoutARow(t 
 	const targets = 40
 	ctx, cancel := context.WithTimeout(t.Context(), crashPatience)
 	defer cancel()
-	p := newProbers(ctx, t, targets)
+	p := newProbers(ctx, t, targets, quickInterval, calmInterval)
+	p.run("topics", "create")
+	p.run("db", "migrate")
+	p.run("targets", "apply")
 	process := p.start("process", "--processor-name", "only")
 	doomed, other := p.probe("doomed"), p.probe("other")
 	for _, name := range []string{"doomed", "other"} {

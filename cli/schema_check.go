@@ -83,23 +83,34 @@ func (p *program) checkSchemas(c *urfave.Context) error {
 // registered reads what the registry has before these schemas: every version that is not deleted, and the level of each subject. One
 // that is not there yet will get offlineLevel.
 func registered(ctx context.Context, registry *schemas.Registry, judged []judgedSchema) (earlierSchemas, map[string]schemas.Level, error) {
-	before, levels := make(earlierSchemas), make(map[string]schemas.Level)
+	before, err := registeredVersions(ctx, registry, judged)
+	if err != nil {
+		return nil, nil, err
+	}
+	levels := make(map[string]schemas.Level)
 	for _, s := range judged {
-		versions, err := registry.Versions(ctx, s.subject, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		if levels[s.subject] = offlineLevel; len(versions) == 0 {
+		if levels[s.subject] = offlineLevel; len(before[s.subject]) == 0 {
 			continue
 		}
 		if levels[s.subject], _, err = registry.Level(ctx, s.subject); err != nil {
 			return nil, nil, err
 		}
+	}
+	return before, levels, nil
+}
+
+func registeredVersions(ctx context.Context, registry *schemas.Registry, judged []judgedSchema) (earlierSchemas, error) {
+	before := make(earlierSchemas)
+	for _, s := range judged {
+		versions, err := registry.Versions(ctx, s.subject, false)
+		if err != nil {
+			return nil, err
+		}
 		for _, v := range versions {
 			before[s.subject] = append(before[s.subject], schemas.Older{Name: fmt.Sprintf("version %d", v.Number), Text: v.Text})
 		}
 	}
-	return before, levels, nil
+	return before, nil
 }
 
 // verdict is what a check found.

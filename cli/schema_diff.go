@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ func (p *program) diffSchemas(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := p.latest(c, judged)
+	before, err := p.earlier(c, judged)
 	if err != nil {
 		return err
 	}
@@ -55,8 +54,8 @@ func (p *program) diffSchemas(c *urfave.Context) error {
 	return nil
 }
 
-// latest reads what the schemas are compared with.
-func (p *program) latest(c *urfave.Context, judged []judgedSchema) (earlierSchemas, error) {
+// earlier reads the schemas of which the last one of each subject is compared with.
+func (p *program) earlier(c *urfave.Context, judged []judgedSchema) (earlierSchemas, error) {
 	if c.IsSet("against") {
 		return readSources(c)
 	}
@@ -64,22 +63,7 @@ func (p *program) latest(c *urfave.Context, judged []judgedSchema) (earlierSchem
 	if err != nil {
 		return nil, err
 	}
-	return latestRegistered(c.Context, registry, judged)
-}
-
-func latestRegistered(ctx context.Context, registry *schemas.Registry, judged []judgedSchema) (earlierSchemas, error) {
-	before := make(earlierSchemas)
-	for _, s := range judged {
-		versions, err := registry.Versions(ctx, s.subject, false)
-		if err != nil {
-			return nil, err
-		}
-		if len(versions) > 0 {
-			last := versions[len(versions)-1]
-			before[s.subject] = []schemas.Older{{Name: fmt.Sprintf("version %d", last.Number), Text: last.Text}}
-		}
-	}
-	return before, nil
+	return registeredVersions(c.Context, registry, judged)
 }
 
 // schemaDiff is how a schema differs from the one before it, as JSON too.

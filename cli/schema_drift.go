@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"webcheck/cli/evolve"
 	"webcheck/gen/db"
 	"webcheck/gen/event"
 	"webcheck/schemas"
@@ -147,7 +148,7 @@ func (r eventRow) alterType(f schemas.Field, is reflect.Type) string {
 
 // checkGone looks for fields of the struct that the schema does not have any more.
 func (d *drifting) checkGone() {
-	for field := range fieldsOf(d.words.event) {
+	for field := range d.words.event.Fields() {
 		name := field.Tag.Get("avro")
 		if !slices.ContainsFunc(d.fields, func(f schemas.Field) bool { return f.Name == name || d.oldName(f) == name }) {
 			d.found(-1, ruleNotInSchema, fmt.Sprintf(`take the column out of %s, and run "make generate"; the table may keep it`, d.statements()),
@@ -159,7 +160,7 @@ func (d *drifting) checkGone() {
 // checkOrder looks for the first field that this build has in another place: a struct only converts to one in the same order.
 func (d *drifting) checkOrder() {
 	var order []string
-	for field := range fieldsOf(d.words.event) {
+	for field := range d.words.event.Fields() {
 		order = append(order, field.Tag.Get("avro"))
 	}
 	order = slices.DeleteFunc(order, func(name string) bool {
@@ -187,21 +188,10 @@ func (d *drifting) statements() string {
 	return strings.Join(all, ", ")
 }
 
-// fieldsOf are the exported fields of a struct, in their order.
-func fieldsOf(t reflect.Type) func(yield func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for n := range t.NumField() {
-			if !yield(t.Field(n)) {
-				return
-			}
-		}
-	}
-}
-
 // structNames are the names of an event's fields in Go, by those in the schema.
 func structNames(t reflect.Type) map[string]string {
 	names := make(map[string]string)
-	for f := range fieldsOf(t) {
+	for f := range t.Fields() {
 		names[f.Tag.Get("avro")] = f.Name
 	}
 	return names
@@ -236,34 +226,13 @@ func goType(f schemas.Field) reflect.Type {
 	return typ
 }
 
-var sqlTypes = map[string]string{
-	"boolean": "boolean", "int": "integer", "long": "bigint", "float": "real", "double": "double precision", "string": "text", "enum": "text",
-	"uuid": "uuid", "date": "date", "timestamp-millis": "timestamptz", "timestamp-micros": "timestamptz",
-}
-
 // sqlType is the type of the column that takes f, with what stands behind it.
-func (r eventRow) sqlType(f schemas.Field) string {
-	typ, known := sqlTypes[f.Type]
-	switch {
-	case !known:
-		typ = "bytea"
-	case typ == "text" && r.collate:
-		typ += ` COLLATE "C"`
-	}
-	return typ
-}
+func (r eventRow) sqlType(f schemas.Field) string { return evolve.ColumnType(f.Type, r.collate) }
 
-// quoteColumn quotes a name that PostgreSQL reserves, as far as an event has one.
+// quoteColumn quotes a name that PostgreSQL reserves.
 func quoteColumn(name string) string {
-	if slices.Contains([]string{"from", "to", "user", "order", "group", "table", "column", "end", "when", "check", "default"}, name) {
+	if evolve.IsReserved(name) {
 		return `"` + name + `"`
 	}
 	return name
-}
-
-func andList(names []string) string {
-	if len(names) == 1 {
-		return names[0]
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

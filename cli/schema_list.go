@@ -74,9 +74,9 @@ func listSubject(ctx context.Context, registry *schemas.Registry, schema *schema
 	}
 	for _, v := range versions {
 		l.Versions = append(l.Versions, v.Number)
-		if v.ID == id && id != 0 {
-			l.Build, l.BuildID = v.Number, id
-		}
+	}
+	if l.Build = numberOf(versions, id); l.Build > 0 {
+		l.BuildID = id
 	}
 	return l, nil
 }

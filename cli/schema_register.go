@@ -110,24 +110,23 @@ func (p *program) tryRegister(ctx context.Context, registry *schemas.Registry, s
 	if err != nil {
 		return err
 	}
-	version, err := versionOf(ctx, registry, schema.Subject, id)
+	versions, err := registry.Versions(ctx, schema.Subject, false)
 	if err != nil {
 		return err
 	}
-	out.registered(schema.Subject, version, id, "was there")
+	out.registered(schema.Subject, numberOf(versions, id), id, "was there")
 	return nil
 }
 
-// versionOf is the last version of a subject that has this id; 0 when it has none.
-func versionOf(ctx context.Context, registry *schemas.Registry, subject string, id int) (int, error) {
-	versions, err := registry.Versions(ctx, subject, false)
+// numberOf is the last of the versions that has this id; 0 when none has.
+func numberOf(versions []schemas.Version, id int) int {
 	number := 0
 	for _, v := range versions {
 		if v.ID == id {
 			number = v.Number
 		}
 	}
-	return number, err
+	return number
 }
 
 // registered writes where a schema is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +81,7 @@ func parseVersion(text string) (subject string, number int, err error) {
 // textByID is the text with an id, under whatever subject.
 func textByID(ctx context.Context, client *sr.Client, id int) (string, error) {
 	found, err := client.SchemaByID(sr.WithParams(ctx, sr.ShowDeleted), id)
-	if answer, is := errors.AsType[*sr.ResponseError](err); is && answer.StatusCode == http.StatusNotFound {
+	if isNotFound(err) {
 		return "", withHint(fmt.Errorf("the registry has no schema with id %d", id), `"webcheck schema history SUBJECT" lists those of a subject`)
 	}
 	if err != nil {

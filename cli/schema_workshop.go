@@ -28,20 +28,14 @@ type workshop struct {
 
 // newWorkshop copies the checkout's files, with those of the plan in their places.
 func newWorkshop(ctx context.Context, root string, plan *evolve.Plan) (*workshop, error) {
-	listed, err := git(ctx, "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	if err != nil {
-		return nil, fmt.Errorf("listing the checkout: %w", err)
-	}
 	dir, err := os.MkdirTemp("", "webcheck-evolve-")
 	if err != nil {
 		return nil, err
 	}
 	w := &workshop{root: root, dir: dir, plan: plan}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
-		if err := copyFile(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
-			w.close()
-			return nil, fmt.Errorf("copying the checkout: %w", err)
-		}
+	if err := copyCheckout(ctx, root, dir); err != nil {
+		w.close()
+		return nil, err
 	}
 	for name, text := range plan.Files {
 		if err := writeFile(filepath.Join(dir, name), []byte(text)); err != nil {
@@ -53,6 +47,20 @@ func newWorkshop(ctx context.Context, root string, plan *evolve.Plan) (*workshop
 }
 
 func (w *workshop) close() { _ = os.RemoveAll(w.dir) }
+
+// copyCheckout copies the files of the checkout at root to dir, but for those that git ignores.
+func copyCheckout(ctx context.Context, root, dir string) error {
+	listed, err := git(ctx, "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	if err != nil {
+		return fmt.Errorf("listing the checkout: %w", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(listed), "\x00"), "\x00") {
+		if err := copyFile(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("copying the checkout: %w", err)
+		}
+	}
+	return nil
+}
 
 // copyFile copies a regular file with its mode. One that is listed and gone is left out, and so is what is no file.
 func copyFile(from, to string) error {

@@ -128,9 +128,5 @@ func (p *program) schemaID(ctx context.Context, s *services, schema *schemas.Sch
 		}
 		return id, err
 	}
-	id, err := s.registry.LookUp(ctx, schema)
-	if errors.Is(err, schemas.ErrNotRegistered) {
-		err = withHint(err, `run "webcheck schema register", which says first whether it may follow, or set registry.auto_register to true`)
-	}
-	return id, err
+	return s.registry.LookUp(ctx, schema)
 }

@@ -33,8 +33,9 @@ func compare(level, text string, older []version) ([]string, error) {
 			}
 		}
 	}
-	shown := fmt.Sprintf("{oldSchema: '%s'}", schemas.Canonical(older[latest].Schema))
-	if schema := schemas.Canonical(older[latest].Schema); len(schema) > maxSchemaShown {
+	schema := schemas.Canonical(older[latest].Schema)
+	shown := fmt.Sprintf("{oldSchema: '%s'}", schema)
+	if len(schema) > maxSchemaShown {
 		shown = fmt.Sprintf("{oldSchema: <truncated> '%s...'}", schema[:maxSchemaShown])
 	}
 	return append(messages, fmt.Sprintf("{oldSchemaVersion: %d}", older[latest].Version), shown,

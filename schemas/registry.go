@@ -40,31 +40,38 @@ const registerAttempts = 3
 // [*IncompatibleError] with all the registry's reasons; a text it takes for no schema at all is a [*ProfileError]. Those
 // who register one schema at once all get one id, though a registry may list it as more than one version.
 func (r *Registry) Register(ctx context.Context, s *Schema) (int, error) {
+	id, _, err := r.register(ctx, s)
+	return id, err
+}
+
+// register registers s, and says whether it was not there before.
+func (r *Registry) register(ctx context.Context, s *Schema) (id int, isNew bool, err error) {
 	var refusal error
 	for range registerAttempts {
 		id, err := r.LookUp(ctx, s)
 		if err == nil || !errors.Is(err, ErrNotRegistered) {
-			return id, err
+			return id, isNew, err
 		}
+		isNew = true
 		id, err = r.client.RegisterSchema(ctx, s.Subject, sr.Schema{Schema: s.Text}, -1, -1)
 		if err == nil {
-			return id, nil
+			return id, isNew, nil
 		}
 		switch answered := status(err); {
 		case answered == http.StatusConflict:
 			// The status tells, not the code in the answer's body, which differs between products and releases.
 			refusal = err
 		case answered == http.StatusUnprocessableEntity && !forbids(err):
-			return 0, newProfileError(s.Subject, "", "the registry refuses it: "+err.Error())
+			return 0, isNew, newProfileError(s.Subject, "", "the registry refuses it: "+err.Error())
 		default:
-			return 0, newRegistryError("registering the schema for %q", s.Subject, err)
+			return 0, isNew, newRegistryError("registering the schema for %q", s.Subject, err)
 		}
 		// Apicurio also says 409 to all but one of those who register a subject's first schema at once.
 		if messages, refused := r.refusals(ctx, s); refused {
-			return 0, &IncompatibleError{Subject: s.Subject, Messages: orRefusal(messages, refusal)}
+			return 0, isNew, &IncompatibleError{Subject: s.Subject, Messages: orRefusal(messages, refusal)}
 		}
 	}
-	return 0, &IncompatibleError{Subject: s.Subject, Messages: []string{refusal.Error()}}
+	return 0, isNew, &IncompatibleError{Subject: s.Subject, Messages: []string{refusal.Error()}}
 }
 
 // refusals asks why s was refused, against each version, since a refusal may name the first reason only. It is false if

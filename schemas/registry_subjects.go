@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -141,12 +140,7 @@ func (r *Registry) RegisterAt(ctx context.Context, s *Schema, level Level) (Regi
 	if _, err := ParseLevel(string(level)); err != nil {
 		return Registration{}, err
 	}
-	_, err := r.LookUp(ctx, s)
-	isNew := errors.Is(err, ErrNotRegistered)
-	if err != nil && !isNew {
-		return Registration{}, err
-	}
-	id, err := r.Register(ctx, s)
+	id, isNew, err := r.register(ctx, s)
 	if err != nil {
 		return Registration{}, err
 	}

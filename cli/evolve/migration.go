@@ -56,7 +56,7 @@ func (d *draft) migrateAdded() error {
 	}
 	about := fmt.Sprintf("The field %s of %s: %s Null where a processor of the build before wrote the row.", d.Change.Name, d.Change.Event, d.Change.Doc)
 	return d.migrate(d.Change.Name, about,
-		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;", d.event.table, d.Change.Name, d.event.column(t)),
+		fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;", d.event.table, d.Change.Name, ColumnType(t.name, d.event.collate)),
 		fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s;", d.event.table, d.Change.Name))
 }
 

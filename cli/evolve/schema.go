@@ -32,7 +32,7 @@ func (d *draft) checkNew() error {
 	switch {
 	case !fieldName.MatchString(name) || len(name) > maxNameBytes:
 		return refuse("write it as the others are: words of small letters and digits with _ between them, such as first_byte_us", "%q is no name for a field", name)
-	case slices.Contains(reserved, name):
+	case IsReserved(name):
 		return refuse("take another name", "PostgreSQL reserves the name %q", name)
 	}
 	for _, f := range d.schema.Fields() {

@@ -40,9 +40,17 @@ func typeOf(name string) (fieldType, bool) {
 	return fieldTypes[i], true
 }
 
-// column is the type of a table's column, with what stands behind it.
-func (e event) column(t fieldType) string {
-	if t.sql == "text" && e.collate {
+// ColumnType is the type in SQL of the column that takes a field of an Avro type ([schemas.Field]), with what stands behind it where
+// the table's texts compare by byte: text for an enum, and bytea for a fixed.
+func ColumnType(typ string, collate bool) string {
+	t, known := typeOf(typ)
+	switch {
+	case typ == "enum":
+		t.sql = "text"
+	case !known:
+		return "bytea"
+	}
+	if t.sql == "text" && collate {
 		return `text COLLATE "C"`
 	}
 	return t.sql
@@ -64,6 +72,9 @@ func goName(name string) string {
 	}
 	return b.String()
 }
+
+// IsReserved says whether PostgreSQL takes the name as a column's in quotes only.
+func IsReserved(name string) bool { return slices.Contains(reserved, name) }
 
 // reserved are the words that PostgreSQL takes as a column's name in quotes only (PostgreSQL, "SQL Key Words").
 var reserved = strings.Fields("all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column " +

@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"webcheck/embedded/testservices/programs"
 )
@@ -72,5 +74,18 @@ func copyCheckout(t *testing.T, dir string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestNamesInGoFollowSqlc holds the initialisms of generated code, which stand in sqlc.yaml, against those of this package.
+func TestNamesInGoFollowSqlc(t *testing.T) {
+	config := string(checkout(t)["sqlc.yaml"].Data)
+	_, list, found := strings.Cut(config, "initialisms: [")
+	list, _, closed := strings.Cut(list, "]")
+	if !found || !closed {
+		t.Fatal("sqlc.yaml has no list of initialisms")
+	}
+	if got := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }); !slices.Equal(got, initialisms) {
+		t.Errorf("sqlc.yaml has %v, and this package %v", got, initialisms)
 	}
 }
