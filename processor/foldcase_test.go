@@ -270,8 +270,11 @@ func TestFoldsOfThousandsOfChecksAreWhatTheOracleSays(t *testing.T) {
 // A location whose state was removed by hand does not know of its strips.
 func TestStripsThatAreThereUnexpectedlyAreWrittenOver(t *testing.T) {
 	l := newLab(t)
+	random := seed.Random(t)
 	var c foldCase
-	c.addTarget(seed.Random(t), "target", 4000)
+	for location := range 4 { // at two slots a strip and some 150 slots between long gaps, more strips than a COPY needs
+		c.addLocation(random, "target", fmt.Sprintf("location-%d", location), []string{"aaaaaaaaaaaa"}, []time.Duration{5 * time.Minute}, firstSlot, 4000)
+	}
 	l.write(inTime(c.events)...)
 	for _, table := range []string{"checks", "location_states", "target_states", "transitions", "rollups", "announcements", "outbox"} {
 		if _, err := l.pool.Exec(t.Context(), "DELETE FROM "+table); err != nil {
