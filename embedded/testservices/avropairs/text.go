@@ -1,6 +1,7 @@
 package avropairs
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -43,11 +44,12 @@ func (n *node) flat() []*node {
 	return branches
 }
 
-// union leaves out branches that came to be the same type.
+// union leaves out branches that came to be the same type, and forgets what they defined.
 func (w *writer) union(n *node, namespace string) any {
 	var branches []any
 	var have []string
 	for _, b := range n.flat() {
+		before := maps.Clone(w.defined)
 		branch := w.node(b, namespace)
 		what, isName := branch.(string)
 		if !isName {
@@ -56,9 +58,11 @@ func (w *writer) union(n *node, namespace string) any {
 				what = fullName(b, namespace)
 			}
 		}
-		if !slices.Contains(have, what) {
-			branches, have = append(branches, branch), append(have, what)
+		if slices.Contains(have, what) {
+			w.defined = before
+			continue
 		}
+		branches, have = append(branches, branch), append(have, what)
 	}
 	return branches
 }
