@@ -24,7 +24,7 @@ import (
 // reachable is a configuration as loadConfig gives it, for a test to change.
 func reachable(t *testing.T) *Config {
 	t.Helper()
-	c, err := loadConfig(given(map[string]string{"connect-timeout": "5s"}, nil))
+	c, err := loadConfig(given(map[string]string{"connect-timeout": "20s"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,6 @@ func TestKafkaWithoutTLS(t *testing.T) {
 		t.Error(err)
 	}
 	c := reachable(t)
-	c.ConnectTimeout = 2 * time.Second
 	c.Kafka.TLS.Enabled = true
 	wantSentence(t, c.reachTestKafka(t, k), "webcheck speaks TLS, and the broker does not", "kafka.tls.enabled to false")
 }
@@ -110,7 +109,6 @@ func TestKafkaWithPassword(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := reachable(t)
-			c.ConnectTimeout = 2 * time.Second
 			c.Kafka.TLS = KafkaTLSConfig{Enabled: true, CA: k.CA}
 			c.Kafka.SASL = test.sasl
 			err := c.reachTestKafka(t, k)

@@ -15,17 +15,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"webcheck/embedded/testservices/port"
 )
 
-// free sets a variable to an address on loopback at which nobody listens.
+// free sets a variable to an address on loopback at which nobody listens, and nobody does by chance between two programs of the script.
 func free(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: free VARIABLE")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	number, err := port.Free()
 	ts.Check(err)
-	ts.Setenv(args[0], listener.Addr().String())
-	ts.Check(listener.Close())
+	ts.Setenv(args[0], net.JoinHostPort("127.0.0.1", strconv.Itoa(number)))
 }
 
 // answers waits until a URL answers with the status and a text that matches: answers URL STATUS PATTERN.
@@ -37,7 +38,7 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	pattern, err := regexp.Compile("(?m)" + args[2])
 	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	last := "nothing"

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ func (a *acknowledged) record(r *kgo.Record, err error) {
 func TestAcknowledgedRecordsSurviveKills(t *testing.T) {
 	random := seed.Random(t)
 	dir := dataDir(t)
+	keepPort(t, filepath.Join(dir, "broker", "port"))
 	broker := play(t, "broker", dir)
 	cl := testClient(t, broker.said, kgo.MaxBufferedRecords(64), kgo.ProducerBatchMaxBytes(16<<10), kgo.ProducerLinger(0),
 		kgo.ProduceRequestTimeout(5*time.Second))

@@ -93,6 +93,7 @@ func logOf(t *testing.T, addr, topic string, partition int32) map[int64]string {
 
 func TestBrokerKeepsItsPortAndTakesAnotherWhenItIsGone(t *testing.T) {
 	dir := dataDir(t)
+	keepPort(t, filepath.Join(dir, "broker", "port"))
 	b, err := StartBroker(t.Context(), BrokerConfig{Dir: dir, ReserveBytes: testReserve})
 	if err != nil {
 		t.Fatal(err)

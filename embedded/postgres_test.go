@@ -52,6 +52,7 @@ func ask(t *testing.T, url, sql string) string {
 
 func TestPostgresKeepsRowsOverARestart(t *testing.T) {
 	dir := dataDir(t)
+	keepPort(t, filepath.Join(dir, "postgres.port"))
 	p := startTestPostgres(t, PostgresConfig{Dir: dir})
 	url := p.URL()
 	ask(t, url, "CREATE TABLE rows (n int)")

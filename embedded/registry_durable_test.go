@@ -3,10 +3,12 @@ package embedded
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -98,12 +100,14 @@ func TestWhatARegistryAnsweredOutlivesItsKilling(t *testing.T) {
 	want := map[string]int{}
 	for round := range kills {
 		child := play(t, "registry", dir)
-		cl, err := sr.NewClient(sr.URLs(child.said))
+		// Not the client's own 5 s: a slow disk may take so long for a change.
+		cl, err := sr.NewClient(sr.URLs(child.said), sr.HTTPClient(&http.Client{Timeout: 30 * time.Second}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan struct{})
 		answered := make(chan struct{}, 1)
+		var failed error // read after ended
 		go func() {
 			defer close(ended)
 			for n := 0; ; n++ {
@@ -114,6 +118,7 @@ func TestWhatARegistryAnsweredOutlivesItsKilling(t *testing.T) {
 					err = cl.SetMode(t.Context(), sr.ModeReadOnly, subject)[0].Err
 				}
 				if err != nil {
+					failed = err
 					return
 				}
 				if want[subject] = id; n == each {
@@ -121,7 +126,11 @@ func TestWhatARegistryAnsweredOutlivesItsKilling(t *testing.T) {
 				}
 			}
 		}()
-		<-answered
+		select {
+		case <-answered:
+		case <-ended:
+			t.Fatalf("the registry stopped answering before it was killed: %v", failed)
+		}
 		child.kill()
 		<-ended
 		cl.OptValue(sr.HTTPClient).(interface{ CloseIdleConnections() }).CloseIdleConnections()

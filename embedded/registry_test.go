@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,7 @@ func wantRefusal(t *testing.T, err error, status, code int) {
 
 func TestRegisteredSchemasAreTheSameAfterARestart(t *testing.T) {
 	dir := dataDir(t)
+	keepPort(t, filepath.Join(dir, "registry", "port"))
 	s, cl := startTestRegistry(t, dir)
 	first := register(t, cl, "checks-value", schemaA)
 	again := register(t, cl, "checks-value", schemaA)
