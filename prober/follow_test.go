@@ -59,18 +59,24 @@ func newLocation(t *testing.T, partitions int32) *location {
 // define publishes the definitions of targets.
 func (l *location) define(targets ...Target) {
 	l.t.Helper()
+	var records []*kgo.Record
 	for _, target := range targets {
 		value, err := l.encoder.AppendEncode(nil, target.defined(time.Now()))
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		l.produce(target.ID, value)
+		records = append(records, l.record(target.ID, value))
 	}
+	l.produce(records...)
 }
 
-func (l *location) produce(key string, value []byte) {
+func (l *location) record(key string, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: l.topic, Key: []byte(key), Value: value}
+}
+
+func (l *location) produce(records ...*kgo.Record) {
 	l.t.Helper()
-	if err := l.client.ProduceSync(l.t.Context(), &kgo.Record{Topic: l.topic, Key: []byte(key), Value: value}).FirstErr(); err != nil {
+	if err := l.client.ProduceSync(l.t.Context(), records...).FirstErr(); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -129,7 +135,7 @@ func TestDefinitionsAreFollowedWhileTheProberRuns(t *testing.T) {
 	paused.Paused = true
 	l.define(paused)
 	l.eventually("the slots of a paused target are missed", after("one", event.OutcomeMissed, paused.Version(), 2))
-	l.produce("two", nil)
+	l.produce(l.record("two", nil))
 	l.eventually("the others go on", after("one", event.OutcomeMissed, paused.Version(), 4))
 	removed := len(slotsOf(l.store.all())["two"])
 	l.eventually("the others go on", after("one", event.OutcomeMissed, paused.Version(), 4))
@@ -169,8 +175,7 @@ func TestADefinitionThatThisBuildCannotReadIsMissedAndNeverDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.produce("one", value)
-	l.produce("two", []byte("no Avro"))
+	l.produce(l.record("one", value), l.record("two", []byte("no Avro")))
 	stop := run(t, l.prober(Config{}))
 	l.eventually("its slots are missed", after("one", event.OutcomeMissed, "", 3))
 	if err := stop(); err != nil {
@@ -307,38 +312,43 @@ func (l *location) checkTables(targets []Target) {
 	}
 }
 
+// TestNoSlotIsMissedWhereAProberHandsOverInGoodOrder has targets whose slots have room for a hand-over of six seconds, so that a slow
+// machine has some, too.
 func TestNoSlotIsMissedWhereAProberHandsOverInGoodOrder(t *testing.T) {
 	l := newLocation(t, 4)
 	var targets []Target
-	for i := range 40 {
-		targets = append(targets, every(fmt.Sprintf("t%d", i), 3*time.Second))
+	for i := range 120 {
+		target := every(fmt.Sprintf("t%d", i), 10*time.Second)
+		target.Timeout = time.Second
+		targets = append(targets, target)
 	}
 	l.define(targets...)
 	stopFirst := run(t, l.prober(Config{Name: "first"}))
-	l.eventually("the first checks", func(events []*event.CheckCompleted) bool { return len(events) > 40 })
+	l.eventually("the first checks", func(events []*event.CheckCompleted) bool { return len(events) > 20 })
 	stopSecond := run(t, l.prober(Config{Name: "second"}))
-	bySecond := func(n int) func([]*event.CheckCompleted) bool {
+	bySecond := func(targets int) func([]*event.CheckCompleted) bool { // from now on
+		since := time.Now()
 		return func(events []*event.CheckCompleted) bool {
-			seen := 0
+			checked := make(map[string]bool)
 			for _, e := range events {
-				if e.Prober == "second" {
-					seen++
+				if e.Prober == "second" && e.StartedAt.After(since) {
+					checked[e.TargetID] = true
 				}
 			}
-			return seen > n
+			return len(checked) >= targets
 		}
 	}
-	l.eventually("the second has a share", bySecond(40))
+	l.eventually("the second has a share", bySecond(20))
 	if err := stopFirst(); err != nil {
 		t.Fatal(err)
 	}
-	l.eventually("the second has all", bySecond(140))
+	l.eventually("the second has all", bySecond(len(targets)))
 	if err := stopSecond(); err != nil {
 		t.Fatal(err)
 	}
 	l.checkTables(targets)
 	for reason, n := range reasons(l.store.all()) {
-		if reason != "up" {
+		if reason != "up" && reason != "missed shutdown" { // a stop gives up what is due and not begun
 			t.Errorf("%d slots are %s", n, reason)
 		}
 	}
