@@ -63,7 +63,7 @@ func newDefinitions(t *testing.T) *definitions {
 // publish publishes targets and wants the topic to get the definitions of those with the ids want.
 func (d *definitions) publish(t *testing.T, targets []Target, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	published, err := d.Publish(ctx, targets)
 	if err != nil || published != len(want) {
@@ -171,7 +171,7 @@ func TestTheNewestDefinitionCountsWhereATargetIsInTwoPartitions(t *testing.T) {
 // known reads the topic.
 func (d *definitions) known(t *testing.T) *Known {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	known, err := d.Read(ctx)
 	if err != nil {
@@ -358,12 +358,13 @@ func TestReadingIsNotOverWhileKafkaGivesNothing(t *testing.T) {
 
 func TestPublishingEndsWithItsContextWhileKafkaTakesNothing(t *testing.T) {
 	d := newDefinitions(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	d.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		d.cluster.KeepControl()
+		cancel()
 		return nil, errors.New("the connection is cut"), true
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
 	published, err := d.Publish(ctx, []Target{every("a", time.Minute)})
 	if published != 0 || err == nil || !strings.Contains(err.Error(), "producing definitions") {
 		t.Errorf("published %d, %v", published, err)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"webcheck/gen/event"
@@ -121,7 +120,7 @@ func TestADNSTargetIsJudgedByItsAnswers(t *testing.T) {
 		"answers of somebody else": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
 			q.ID++
 			return answering(q, 0, &dnsmessage.AResource{})
-		}, within(50 * time.Millisecond), seen{Outcome: "down", Failure: "timeout", Text: "no answer within 50ms: still resolving the name", Phases: "total"}},
+		}, within(50 * time.Millisecond), seen{Outcome: "down", Failure: "timeout", Text: "still resolving the name", Phases: "total"}},
 		"an answer to another question": {"A", func(q dnsmessage.Message, _ bool) *dnsmessage.Message {
 			q.Questions[0].Type = dnsmessage.TypeMX
 			return answering(q, 0, &dnsmessage.AResource{})
@@ -138,11 +137,7 @@ func TestADNSTargetIsJudgedByItsAnswers(t *testing.T) {
 			if faults := target.Validate(); len(faults) > 0 {
 				t.Fatal(faults)
 			}
-			e := Check(t.Context(), target)
-			if diff := cmp.Diff(test.want, look(e, test.want)); diff != "" {
-				t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
-			}
-			checkWritable(t, e)
+			checkSeen(t, target, test.want, checkOnce)
 		})
 	}
 }

@@ -197,7 +197,9 @@ func TestEventIsDoneOnlyWhenTheBrokerHasAcknowledgedItByAll(t *testing.T) {
 		b.cluster.SleepControl(func() { <-release })
 		return nil, nil, false
 	})
-	answer := emit(b.emitter(t), result("home"))
+	config := b.config(t)
+	config.After = time.Minute // a slow machine must not turn to the disk by itself
+	answer := emit(startEmitter(t, config), result("home"))
 	if acks := <-arrived; acks != -1 {
 		t.Errorf("acks %d, want all", acks)
 	}
@@ -358,7 +360,7 @@ func TestInterruptWithoutABrokerEndsInTimeWithAllOnDisk(t *testing.T) {
 	config := b.config(t)
 	config.After = time.Minute // the stop must not wait for it
 	k := startEmitter(t, config)
-	r := startProbing(t, k, 300*time.Millisecond)
+	r := startProbing(t, k, 10*time.Second) // half of it is Kafka's, the rest enough for any disk
 	for range 12 {
 		<-r.store.given
 	}

@@ -63,7 +63,7 @@ func (c *checker) exchange(conn net.Conn, reader *answerReader, h *hop, req *htt
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+		if resp.StatusCode/100 == 1 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue
 		}
 		reader.left = math.MaxInt64

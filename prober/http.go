@@ -57,6 +57,9 @@ func (c *checker) hop(ctx context.Context, t *Target, h *hop, r *request, o *obs
 		return nil, err
 	}
 	defer release()
+	if resp.StatusCode < 100 { // net/http takes "000" and "+42" for numbers
+		return nil, errors.New("malformed HTTP status code: it is below 100")
+	}
 	o.status, o.version = resp.StatusCode, httpVersions[[2]int{resp.ProtoMajor, resp.ProtoMinor}]
 	if t.HTTPVersion == HTTP2 && o.version != HTTP2 {
 		return nil, errors.New("the target speaks HTTP/" + o.version + " and not HTTP/2")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -116,6 +117,54 @@ func look(e *event.CheckCompleted, want seen) seen {
 	}
 	s.Phases = strings.Join(phases, " ")
 	return s
+}
+
+// difference is what an event has else than want, whose text is a part, and whose length of a body may be below 0 where it depends on
+// when what arrived. The text of a failure that has none here is the system's.
+func difference(want seen, e *event.CheckCompleted) string {
+	if want.Text == "" && want.Outcome != event.OutcomeUp {
+		want.Text = text(e.FailureText)
+	}
+	if want.Body < 0 && e.BodyBytes != nil {
+		want.Body = *e.BodyBytes
+	}
+	return cmp.Diff(want, look(e, want))
+}
+
+// checkSeen checks target and holds what it says against want. A timeout below a second is one that is meant to end the check, and grows
+// where a slow machine needed it for what comes before.
+func checkSeen(t *testing.T, target Target, want seen, check func(context.Context, *Target) *event.CheckCompleted) *event.CheckCompleted {
+	t.Helper()
+	timeouts := []time.Duration{target.Timeout}
+	if target.Timeout < time.Second {
+		timeouts = append(timeouts, time.Second, 5*time.Second)
+	}
+	var e *event.CheckCompleted
+	var diff string
+	for _, target.Timeout = range timeouts {
+		e = check(t.Context(), &target)
+		if diff = difference(want, e); diff == "" {
+			break
+		}
+	}
+	if diff != "" {
+		t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
+	}
+	if within := fmt.Sprintf("no answer within %v: still ", target.Timeout); want.Failure == event.FailureTimeout && !strings.HasPrefix(text(e.FailureText), within) {
+		t.Errorf("got %q, want it to begin with %q", text(e.FailureText), within)
+	}
+	checkWritable(t, e)
+	return e
+}
+
+// checkOnce is [Check], for checkSeen.
+func checkOnce(ctx context.Context, target *Target) *event.CheckCompleted { return Check(ctx, *target) }
+
+// trusting is checkOnce with the certificates of pool believed.
+func trusting(pool *x509.CertPool) func(context.Context, *Target) *event.CheckCompleted {
+	return func(ctx context.Context, target *Target) *event.CheckCompleted {
+		return newCheckerTrusting(pool).check(ctx, target, target.Version())
+	}
 }
 
 const (

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // accept answers each connection to a port of the loopback interface, and returns host:port.
@@ -70,14 +68,7 @@ func TestATCPTargetIsUpWhenItConnectsAndAnswers(t *testing.T) {
 			if test.change != nil {
 				test.change(&target)
 			}
-			e := Check(t.Context(), target)
-			if test.want.Body < 0 {
-				test.want.Body = *e.BodyBytes // it depends on what came in one piece
-			}
-			if diff := cmp.Diff(test.want, look(e, test.want)); diff != "" {
-				t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
-			}
-			checkWritable(t, e)
+			checkSeen(t, target, test.want, checkOnce)
 		})
 	}
 }
@@ -120,11 +111,7 @@ func TestATLSTargetIsJudgedByItsCertificate(t *testing.T) {
 			if test.change != nil {
 				test.change(&target)
 			}
-			e := newCheckerTrusting(ca.pool).check(t.Context(), &target, target.Version())
-			if diff := cmp.Diff(test.want, look(e, test.want)); diff != "" {
-				t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
-			}
-			checkWritable(t, e)
+			e := checkSeen(t, target, test.want, trusting(ca.pool))
 			if !strings.Contains(test.want.Phases, "tls") && test.want.Failure != "certificate" {
 				return // none was seen
 			}
@@ -199,11 +186,7 @@ func TestHTTP2IsReadAsHTTP1Is(t *testing.T) {
 			if target.Method, target.Body = "POST", "hello"; path == "/slow" {
 				target.Timeout = 100 * time.Millisecond
 			}
-			e := newCheckerTrusting(ca.pool).check(t.Context(), &target, target.Version())
-			if diff := cmp.Diff(want, look(e, want)); diff != "" {
-				t.Errorf("(-want +got)\n%s\ntext: %s", diff, text(e.FailureText))
-			}
-			checkWritable(t, e)
+			checkSeen(t, target, want, trusting(ca.pool))
 		})
 	}
 }

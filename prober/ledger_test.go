@@ -133,6 +133,15 @@ func untilMode(t testing.TB, k *SpoolEmitter, mode SpoolMode) {
 	until(t, "mode "+string(mode), func() bool { return k.State().Mode == mode })
 }
 
+// untilEmpty waits until Kafka has every event, and the disk none.
+func untilEmpty(t testing.TB, k *SpoolEmitter) {
+	t.Helper()
+	until(t, "an empty spool", func() bool {
+		state := k.State()
+		return state.Mode == SpoolIdle && state.Records == 0 && state.Unanswered == 0
+	})
+}
+
 func untilSafe(t testing.TB, l *ledger, n int) {
 	t.Helper()
 	until(t, fmt.Sprintf("%d safe events", n), func() bool { safe, _ := l.counts(); return safe >= n })

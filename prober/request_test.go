@@ -248,7 +248,7 @@ func TestASlowAnswerIsDegraded(t *testing.T) {
 		t.Error(diff)
 	}
 	checkWritable(t, e)
-	target.MaxLatency = 5 * time.Second
+	target.MaxLatency = target.Timeout - time.Millisecond
 	if e := Check(t.Context(), target); e.Outcome != event.OutcomeUp {
 		t.Error(e.Outcome, text(e.FailureText))
 	}

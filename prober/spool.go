@@ -25,9 +25,10 @@ const (
 )
 
 var (
-	spoolAbout  = []byte("about")  // bucket: format
+	spoolAbout  = []byte("about")  // bucket: format, count
 	spoolEvents = []byte("events") // bucket: a number that grows → checksum, length of the key, key, value
 	formatKey   = []byte("format")
+	countKey    = []byte("count")
 	castagnoli  = crc32.MakeTable(crc32.Castagnoli)
 )
 
@@ -82,6 +83,9 @@ func (s *spool) apply(add []*spooled, remove []uint64) error {
 				if err := events.Put(seqKey(seq), e.append(nil)); err != nil {
 					return err
 				}
+			}
+			if err := tx.Bucket(spoolAbout).Put(countKey, countAt(tx, records)); err != nil {
+				return err
 			}
 			if s.fault != nil {
 				return s.fault()
@@ -176,6 +180,10 @@ func (s *spool) setAside() (string, error) {
 	s.records, s.bytes = 0, 0
 	return aside, nil
 }
+
+// countAt is what the file says of the number of its events. It holds for the file as tx leaves or finds it: an older build, which
+// does not know of it, may have written since.
+func countAt(tx *bbolt.Tx, records int) []byte { return fmt.Appendf(nil, "%d@%d", records, tx.ID()) }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 

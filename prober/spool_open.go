@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -139,7 +140,7 @@ func (s *spool) verify() error {
 				return &SpoolError{s.dir, fmt.Errorf("it is of format %q, and this build knows %q", format, spoolFormat),
 					"use the build that wrote it until it is empty, or give another prober.spool.dir"}
 			}
-			return s.count(tx.Bucket(spoolEvents))
+			return s.count(tx)
 		})
 	})
 	var path *fs.PathError
@@ -151,8 +152,9 @@ func (s *spool) verify() error {
 	return fmt.Errorf("%w: %w", errDamaged, err) // whatever bbolt has to say about the contents
 }
 
-// count reads every event.
-func (s *spool) count(events *bbolt.Bucket) error {
+// count reads every event, and holds what it found against what the file says of itself.
+func (s *spool) count(tx *bbolt.Tx) error {
+	events := tx.Bucket(spoolEvents)
 	var records int
 	var bytes int64
 	var last uint64
@@ -169,9 +171,27 @@ func (s *spool) count(events *bbolt.Bucket) error {
 		return err
 	})
 	if err == nil {
+		err = checkTotals(tx, records)
+	}
+	if err == nil {
 		s.records, s.bytes = records, bytes
 	}
 	return err
+}
+
+// checkTotals refuses what reading the events does not show: pages that say that they are longer than the file, over which bbolt
+// counts in memory for minutes when it opens to write, and pages that have lost events at their end.
+func checkTotals(tx *bbolt.Tx, records int) error {
+	is := tx.Cursor().Bucket().Stats() // of all buckets
+	used, has := is.BranchPageN+is.BranchOverflowN+is.LeafPageN+is.LeafOverflowN, tx.Size()/int64(tx.DB().Info().PageSize)
+	if int64(used) > has {
+		return fmt.Errorf("%w: its events lie in %d pages, and it has %d", errDamaged, used, has)
+	}
+	said := string(tx.Bucket(spoolAbout).Get(countKey))
+	if count, at, _ := strings.Cut(said, "@"); at == fmt.Sprint(tx.ID()) && said != string(countAt(tx, records)) {
+		return fmt.Errorf("%w: it has %d of %s events", errDamaged, records, count)
+	}
+	return nil
 }
 
 // guarded opens the file and does something with it; a panic of bbolt becomes errDamaged.

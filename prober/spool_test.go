@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -246,6 +247,60 @@ func checkDamaged(t *testing.T, dir string, data []byte, want []string) bool {
 		t.Errorf("set aside: %v, %d bytes of %d, %d events; logged %s", err, len(kept), len(data), len(got), log.String())
 	}
 	return false
+}
+
+// TestSpoolWhosePagesSayOtherNumbersIsSetAside changes the header of every page that has events, which no checksum covers.
+func TestSpoolWhosePagesSayOtherNumbersIsSetAside(t *testing.T) {
+	const leaf = 2 // a page begins with its id, flags, count and overflow
+	for name, change := range map[string]func(header []byte){
+		"a longer page":  func(header []byte) { header[15] |= 0x40 },
+		"an event fewer": func(header []byte) { header[10]-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openTestSpool(t, dir)
+			if err := s.apply(someEvents(0, 50, 300), nil); err != nil {
+				t.Fatal(err)
+			}
+			want := values(t, s)
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(s.path())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for page := range slices.Chunk(data, os.Getpagesize()) {
+				if page[8] == leaf && page[10] > 2 { // the root's has two buckets
+					change(page)
+				}
+			}
+			if err := os.WriteFile(s.path(), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if checkDamaged(t, dir, data, want) {
+				t.Error("nothing was set aside")
+			}
+		})
+	}
+}
+
+// TestSpoolThatAnOlderBuildHasWrittenSinceIsFine removes an event as a build does that keeps no count.
+func TestSpoolThatAnOlderBuildHasWrittenSinceIsFine(t *testing.T) {
+	dir := t.TempDir()
+	s := openTestSpool(t, dir)
+	if err := s.apply(someEvents(0, 5, 10), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(spoolEvents).Delete(seqKey(1)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if s = openTestSpool(t, dir); s.records != 4 || len(values(t, s)) != 4 {
+		t.Errorf("%d events are there, want 4", s.records)
+	}
 }
 
 // smallDisk is a file system of its own with so many bytes.

@@ -40,10 +40,7 @@ func TestEventsThatAreSafeReachTheTopicInOrder(t *testing.T) {
 			}
 			w.refuses.Store(false)
 			w.broker.line.mend()
-			until(t, "an empty spool", func() bool {
-				state := w.emitter.State()
-				return state.Mode == SpoolIdle && state.Records == 0 && state.Unanswered == 0
-			})
+			untilEmpty(t, w.emitter)
 			w.ledger.check(t, w.broker)
 		})
 	}
@@ -138,9 +135,7 @@ func TestFullDiskUnderAnEmitterLosesNothingThatIsSafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.check(t, b)
-	if state := k.State(); state.Records != 0 {
-		t.Errorf("%+v", state)
-	}
+	untilEmpty(t, k)
 }
 
 func untilSafeOrFull(t *testing.T, k *SpoolEmitter, l *ledger, n int) {

@@ -36,12 +36,14 @@ func TestOutageGoesToDiskAndComesBackInOrder(t *testing.T) {
 	}
 	emitSome(1, 100)
 	untilSafe(t, l, 99)
+	untilMode(t, k, SpoolIdle) // a slow machine may have turned to the disk by itself
 	b.line.cut()
 	emitSome(100, 300)
 	untilMode(t, k, SpoolFilling)
 	emitSome(300, 4000)
 	untilSafe(t, l, 3999)
-	if state := k.State(); state.Records < 3700 || state.Unanswered != 0 || state.Bytes == 0 {
+	until(t, "every answer", func() bool { return k.State().Unanswered == 0 })
+	if state := k.State(); state.Records < 3700 || state.Bytes == 0 {
 		t.Errorf("with Kafka away: %+v", state)
 	}
 	b.line.mend()
@@ -51,6 +53,7 @@ func TestOutageGoesToDiskAndComesBackInOrder(t *testing.T) {
 	if err := k.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	untilEmpty(t, k)
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +284,7 @@ func TestStartWithKafkaAwaySendsTheOldEventsFirst(t *testing.T) {
 		for n := 1; n <= 1500; n++ {
 			l.emit(k, "home", life*1500+n)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := k.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
