@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"webcheck/embedded/testservices/port"
 	"webcheck/embedded/testservices/seed"
 )
 
@@ -47,7 +48,9 @@ func (a *acknowledged) record(r *kgo.Record, err error) {
 func TestAcknowledgedRecordsSurviveKills(t *testing.T) {
 	random := seed.Random(t)
 	dir := dataDir(t)
-	keepPort(t, filepath.Join(dir, "broker", "port"))
+	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
+		t.Fatal(err)
+	}
 	broker := play(t, "broker", dir)
 	cl := testClient(t, broker.said, kgo.MaxBufferedRecords(64), kgo.ProducerBatchMaxBytes(16<<10), kgo.ProducerLinger(0),
 		kgo.ProduceRequestTimeout(5*time.Second))

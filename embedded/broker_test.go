@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"webcheck/embedded/testservices/port"
 )
 
 const testReserve = 1 << 20
@@ -93,7 +95,9 @@ func logOf(t *testing.T, addr, topic string, partition int32) map[int64]string {
 
 func TestBrokerKeepsItsPortAndTakesAnotherWhenItIsGone(t *testing.T) {
 	dir := dataDir(t)
-	keepPort(t, filepath.Join(dir, "broker", "port"))
+	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
+		t.Fatal(err)
+	}
 	b, err := StartBroker(t.Context(), BrokerConfig{Dir: dir, ReserveBytes: testReserve})
 	if err != nil {
 		t.Fatal(err)

@@ -10,15 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-
-	"webcheck/embedded/testservices/port"
 )
 
 // roleVariable makes this test binary one of the roles instead of running tests: processes that a test kills.
@@ -123,22 +120,6 @@ func dataDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// keepPort writes down a port in a file for the service that will read it there, as if it were that of its last life: nobody
-// gets it by chance while the service is down.
-func keepPort(t *testing.T, file string) {
-	t.Helper()
-	number, err := port.Free()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(file), dirMode()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(strconv.Itoa(number)), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // smallDisk is a file system of its own with so many bytes.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"webcheck/embedded/testservices/port"
 )
 
 func startTestPostgres(t *testing.T, cfg PostgresConfig) *Postgres {
@@ -52,7 +54,9 @@ func ask(t *testing.T, url, sql string) string {
 
 func TestPostgresKeepsRowsOverARestart(t *testing.T) {
 	dir := dataDir(t)
-	keepPort(t, filepath.Join(dir, "postgres.port"))
+	if err := port.Keep(filepath.Join(dir, "postgres.port")); err != nil {
+		t.Fatal(err)
+	}
 	p := startTestPostgres(t, PostgresConfig{Dir: dir})
 	url := p.URL()
 	ask(t, url, "CREATE TABLE rows (n int)")

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"webcheck/embedded/testservices/port"
 )
 
 const (
@@ -66,7 +68,9 @@ func wantRefusal(t *testing.T, err error, status, code int) {
 
 func TestRegisteredSchemasAreTheSameAfterARestart(t *testing.T) {
 	dir := dataDir(t)
-	keepPort(t, filepath.Join(dir, "registry", "port"))
+	if err := port.Keep(filepath.Join(dir, "registry", "port")); err != nil {
+		t.Fatal(err)
+	}
 	s, cl := startTestRegistry(t, dir)
 	first := register(t, cl, "checks-value", schemaA)
 	again := register(t, cl, "checks-value", schemaA)

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"webcheck/gen/db"
 )
 
@@ -19,7 +21,7 @@ func TestARetryWaitsForAPublisherThatHoldsTheLetter(t *testing.T) {
 	if locked, err := db.New().LockUnpublishedDeadLetters(t.Context(), tx, 2); err != nil || len(locked) != 2 {
 		t.Fatalf("locking as a publisher: %d letters, %v", len(locked), err)
 	}
-	done := p.retryMeanwhile()
+	done := p.retryMeanwhile(p.pool)
 	p.awaitLock(done)
 	mark := []db.MarkDeadLettersParams{{Topic: p.topic, RecordOffset: 0, Published: true}}
 	db.New().MarkDeadLetters(t.Context(), tx, mark).Exec(func(_ int, err error) {
@@ -39,11 +41,11 @@ func TestARetryWaitsForAPublisherThatHoldsTheLetter(t *testing.T) {
 }
 
 // retryMeanwhile retries all letters in a goroutine.
-func (p *pipeline) retryMeanwhile() <-chan Retried {
+func (p *pipeline) retryMeanwhile(pool *pgxpool.Pool) <-chan Retried {
 	p.t.Helper()
 	done, registry := make(chan Retried, 1), p.schemas()
 	go func() {
-		sum, err := RetryDeadLetters(p.t.Context(), RetryConfig{Topic: p.topic, Registry: registry, Pool: p.pool}, LetterFilter{})
+		sum, err := RetryDeadLetters(p.t.Context(), RetryConfig{Topic: p.topic, Registry: registry, Pool: pool}, LetterFilter{})
 		if err != nil {
 			p.t.Error(err)
 		}
@@ -81,7 +83,9 @@ func TestARetryThatMeetsOthersInADeadlockTriesAgain(t *testing.T) {
 	if _, err := db.New().CopyChecks(t.Context(), tx, []db.CopyChecksParams{row(events[0])}); err != nil {
 		t.Fatal(err)
 	}
-	done := p.retryMeanwhile() // locks the letter and waits for the row
+	// PostgreSQL looks for a deadlock once in a wait, so the retry's look must come after both wait.
+	late := p.poolLike(func(cfg *pgxpool.Config) { cfg.ConnConfig.RuntimeParams["deadlock_timeout"] = "4s" })
+	done := p.retryMeanwhile(late) // locks the letter and waits for the row
 	p.awaitLock(done)
 	for _, statement := range []string{"SET LOCAL deadlock_timeout = '1h'", "SELECT FROM dead_letters FOR UPDATE"} { // so the retry finds it
 		if _, err := tx.Exec(t.Context(), statement); err != nil {

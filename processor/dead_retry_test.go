@@ -69,7 +69,7 @@ func TestARetryAppliesWhatAFixHasMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := newEvents(8)
-	events[2].Slot = firstSlot.Add(-2 * day)
+	events[2].Slot = firstSlot.Add(-3 * day)
 	events[2].EventID = schemas.EventID(events[2].TargetID, events[2].Location, events[2].Slot)
 	events[3].Prober = "rude"
 	later := append(p.value(events[1]), 0)
@@ -78,14 +78,14 @@ func TestARetryAppliesWhatAFixHasMended(t *testing.T) {
 	p.produceRecords(&kgo.Record{Topic: p.topic, Key: []byte(events[1].TargetID), Value: later})
 	p.produce(1, events[2:]...)
 	p.produceRecords(&kgo.Record{Topic: p.topic, Value: []byte("garbage")})
-	r := p.start(func(c *Config) { c.Retention = 4 * day })
+	r := p.start(func(c *Config) { c.Retention = 5 * day }) // of which the others are inside after midnight as well
 	r.await(9)
 	r.finish()
 	if r.sum.Dead != 4 {
 		t.Fatalf("dead letters: got %d, want 4", r.sum.Dead)
 	}
 
-	short := func(c *RetryConfig) { c.Retention = 4 * day }
+	short := func(c *RetryConfig) { c.Retention = 5 * day }
 	before := query(t, p.pool, "SELECT xmin::text || cause FROM dead_letters ORDER BY record_offset")
 	sum, still := p.retry(LetterFilter{}, short)
 	if diff := cmp.Diff(Retried{Dead: 4}, sum); diff != "" {

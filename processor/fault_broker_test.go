@@ -2,16 +2,21 @@ package processor
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"webcheck/embedded"
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/port"
 )
 
 // A broker that is started anew is waited for. One that goes away: TestABrokerThatGoesAwayIsWaitedOut.
 
 func TestABrokerThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
 	dir := testservices.DataDir(t)
+	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
+		t.Fatal(err)
+	}
 	start := func() *embedded.Broker {
 		b, err := embedded.StartBroker(context.Background(), embedded.BrokerConfig{Dir: dir})
 		if err != nil {

@@ -26,20 +26,35 @@ type writing struct {
 	statements
 	mu      sync.Mutex
 	by      map[*pgx.Conn][]int32
-	most    int     // at once
-	clashes []int32 // partitions of which two were
+	most    int           // at once
+	full    chan struct{} // closed when all lanes have written at once
+	clashes []int32       // partitions of which two were
 }
 
 func newWriting() *writing {
-	w := &writing{by: make(map[*pgx.Conn][]int32)}
-	w.statements = func(_ context.Context, conn *pgx.Conn, sql string) {
-		if sql == "commit" || sql == "rollback" {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			delete(w.by, conn)
+	w := &writing{by: make(map[*pgx.Conn][]int32), full: make(chan struct{})}
+	w.statements = func(ctx context.Context, conn *pgx.Conn, sql string) {
+		if sql != "commit" && sql != "rollback" {
+			return
 		}
+		if w.flies(conn) {
+			select { // so that two meet on a slow machine as well: a lane's next batch waits behind it, the other lane's does not
+			case <-w.full:
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.by, conn)
 	}
 	return w
+}
+
+func (w *writing) flies(conn *pgx.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.by[conn] != nil
 }
 
 // TraceBatchStart is part of pgx.BatchTracer.
@@ -58,6 +73,9 @@ func (w *writing) TraceBatchStart(ctx context.Context, conn *pgx.Conn, d pgx.Tra
 		partitions = append(partitions, partition)
 	}
 	w.by[conn] = partitions
+	if len(w.by) == laneCount && w.most < laneCount {
+		close(w.full)
+	}
 	w.most = max(w.most, len(w.by))
 	return ctx
 }
@@ -177,10 +195,13 @@ func TestARevocationWaitsForTheBatchesOfBothLanes(t *testing.T) {
 	}
 	var begun atomic.Int32
 	pool := p.poolLike(func(cfg *pgxpool.Config) {
-		cfg.ConnConfig.Tracer = before(advancing, func(context.Context, *pgx.Conn) {
+		cfg.ConnConfig.Tracer = before(advancing, func(ctx context.Context, _ *pgx.Conn) {
 			if n := int(begun.Add(1)) - 1; n < len(holds) {
 				close(holds[n].reached)
-				<-holds[n].release
+				select {
+				case <-holds[n].release:
+				case <-ctx.Done():
+				}
 			}
 		})
 	})

@@ -33,6 +33,7 @@ func TestPartitionsThatAreAddedAreReadAndTheFoldsOfTheirTargetsStayOne(t *testin
 	if _, err := kadm.NewClient(p.client).CreatePartitions(t.Context(), 2, p.topic); err != nil {
 		t.Fatal(err)
 	}
+	p.awaitPartitions(3)
 	p.reconnect() // a client that knows the new ones
 	p.produce(3, c.events[half:]...)
 	p.awaitEnd()
@@ -43,4 +44,26 @@ func TestPartitionsThatAreAddedAreReadAndTheFoldsOfTheirTargetsStayOne(t *testin
 		t.Errorf("read %q, want three partitions", read)
 	}
 	p.checkInvariants(c.events, 0)
+}
+
+// awaitPartitions waits until the broker shows so many partitions of the topic, which Kafka's controller knows before it.
+func (p *pipeline) awaitPartitions(n int) {
+	p.t.Helper()
+	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		topics, err := kadm.NewClient(p.client).ListTopics(p.t.Context(), p.topic)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		there := len(topics[p.topic].Partitions)
+		if there == n {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			p.t.Fatalf("the topic has %d partitions after %v, want %d", there, patience, n)
+		}
+	}
 }

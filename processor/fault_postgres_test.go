@@ -2,6 +2,8 @@ package processor
 
 import (
 	"context"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -9,12 +11,16 @@ import (
 
 	"webcheck/embedded"
 	"webcheck/embedded/testservices"
+	"webcheck/embedded/testservices/port"
 )
 
 // A PostgreSQL that is started anew, or that only reads for a while as in a failover, is waited for.
 
 func TestAPostgreSQLThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
 	dir := testservices.DataDir(t)
+	if err := port.Keep(filepath.Join(dir, "postgres.port")); err != nil {
+		t.Fatal(err)
+	}
 	start := func() *embedded.Postgres {
 		server, err := embedded.StartPostgres(context.Background(), embedded.PostgresConfig{Dir: dir})
 		if err != nil {
@@ -47,6 +53,27 @@ func TestAPostgreSQLThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
 	p.checkInvariants(events, 0)
 }
 
+// checkSaidInTurn wants a line where the trouble began and one where it was over, as often as there was trouble.
+func (p *pipeline) checkSaidInTurn(doing string) {
+	p.t.Helper()
+	var turns []string
+	for _, line := range p.logs.with("doing=" + doing) {
+		for _, message := range []string{"WARN waiting", "INFO going on"} {
+			if strings.Contains(line, message) {
+				turns = append(turns, message)
+			}
+		}
+	}
+	for i, message := range turns {
+		if want := []string{"WARN waiting", "INFO going on"}[i%2]; message != want {
+			p.t.Errorf("line %d is %q, want %q, of %q", i+1, message, want, turns)
+		}
+	}
+	if len(turns) == 0 || len(turns)%2 != 0 {
+		p.t.Errorf("said %q, want a beginning and an end", turns)
+	}
+}
+
 // readOnly sets whether the pipeline's database takes writes, and ends all connections to it, as a failover does.
 func (p *pipeline) readOnly(yes string) {
 	p.t.Helper()
@@ -77,6 +104,6 @@ func TestADatabaseThatOnlyReadsForAWhileIsWaitedOut(t *testing.T) {
 	p.readOnly("off")
 	p.awaitEnd()
 	r.finish()
-	p.checkSaidOnce("processing")
+	p.checkSaidInTurn("processing") // a session that came between the two statements has its own trouble
 	p.checkInvariants(events, 0)
 }

@@ -81,7 +81,7 @@ func (p *pipeline) reconnect() {
 func (p *pipeline) schemas() *schemas.Registry {
 	p.t.Helper()
 	client, err := sr.NewClient(sr.URLs(p.registry), sr.HTTPClient(&http.Client{
-		Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true},
 	}))
 	if err != nil {
 		p.t.Fatal(err)

@@ -102,6 +102,7 @@ func TestTheStoredOffsetDecidesWhereItStartsAndKafkasDoesNot(t *testing.T) {
 	first := p.start(nil)
 	first.await(30)
 	first.finish()
+	p.awaitGroup("Empty", 0)
 
 	var committed kadm.Offsets
 	committed.Add(kadm.Offset{Topic: p.topic, Partition: 0, At: 3, LeaderEpoch: -1})
@@ -110,20 +111,35 @@ func TestTheStoredOffsetDecidesWhereItStartsAndKafkasDoesNot(t *testing.T) {
 	}
 	more := newEvents(35)[30:]
 	p.produce(1, more...)
-	second := p.start(nil)
+	second := p.start(func(c *Config) { c.Kafka = append(c.Kafka, kgo.AutoCommitInterval(100*time.Millisecond)) })
 	second.await(5)
+	p.awaitCommitted(35)
 	second.finish()
 	if second.sum.Records != 5 {
 		t.Errorf("the second run took %d records, want the 5 new ones", second.sum.Records)
 	}
 	p.checkInvariants(append(events, more...), 0)
+}
 
-	offsets, err := kadm.NewClient(p.client).FetchOffsets(t.Context(), p.topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at, _ := offsets.Lookup(p.topic, 0); at.At != 35 {
-		t.Errorf("Kafka's committed offset: got %d, want it to follow to 35", at.At)
+// awaitCommitted waits until Kafka's committed offset has followed.
+func (p *pipeline) awaitCommitted(offset int64) {
+	p.t.Helper()
+	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		offsets, err := kadm.NewClient(p.client).FetchOffsets(p.t.Context(), p.topic)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		at, _ := offsets.Lookup(p.topic, 0)
+		if at.At == offset {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			p.t.Fatalf("Kafka's committed offset: got %d, want it to follow to %d", at.At, offset)
+		}
 	}
 }
 
@@ -240,8 +256,8 @@ func TestStoppingFinishesTheBatchInHand(t *testing.T) {
 			}
 		}
 	})
-	close(ready)
 	r.await(5)
+	close(ready)
 	if err := <-r.done; err != nil {
 		t.Errorf("stopping: %v", err)
 	}

@@ -28,6 +28,14 @@ func (p *pipeline) rebuilder(change func(*RebuildConfig)) *Rebuilder {
 	return r
 }
 
+// close ends a rebuilder and waits until the server has heard of it, and of its lock's end.
+func (p *pipeline) close(r *Rebuilder) {
+	p.t.Helper()
+	r.Close()
+	for len(query(p.t, p.pool, "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")) > 0 {
+	}
+}
+
 func (p *pipeline) rebuildConfig(change func(*RebuildConfig)) RebuildConfig {
 	p.t.Helper()
 	cfg := RebuildConfig{Config: Config{
@@ -43,7 +51,7 @@ func (p *pipeline) rebuildConfig(change func(*RebuildConfig)) RebuildConfig {
 func (p *pipeline) rebuild(accept, swapped bool, change func(*RebuildConfig)) (differing []string) {
 	p.t.Helper()
 	r := p.rebuilder(change)
-	defer r.Close()
+	defer p.close(r)
 	result, err := r.Run(p.t.Context(), accept)
 	if err != nil {
 		p.t.Fatal(err)

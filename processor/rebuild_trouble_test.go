@@ -46,7 +46,7 @@ func TestARebuildKilledAtAnyStatementGoesOnToTheSameTables(t *testing.T) {
 		if _, err := r.Discard(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		r.Close()
+		p.close(r)
 	}
 }
 
@@ -63,9 +63,7 @@ func (p *pipeline) killRebuild(n int) (killed bool, err error) {
 		return ctx.Err() != nil, err
 	}
 	_, err = r.Run(ctx, false)
-	r.Close()
-	for len(query(p.t, p.pool, "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")) > 0 {
-	} // the server has not heard of the end yet
+	p.close(r)
 	return ctx.Err() != nil, err
 }
 
@@ -163,7 +161,7 @@ func TestARebuildRefusesAtOnceWhatItCouldNotDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(p.pool, "another process rebuilds")
-	first.Close()
+	p.close(first)
 	p.rebuild(false, true, nil)
 	refused(p.pool, "still has the tables that the last rebuild replaced")
 	p.exec("INSERT INTO webcheck_migrations (version_id, is_applied) VALUES (99999, true)")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 )
 
@@ -29,4 +31,20 @@ func Free() (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("finding a free port: %w", err)
+}
+
+// Keep writes a free port into a file, from which a service takes it at its start, as if it were that of its last life: nobody gets
+// it by chance while the service is down. Folders on the way are made, for everybody to pass through.
+func Keep(file string) error {
+	free, err := Free()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
+		return fmt.Errorf("keeping a port: %w", err)
+	}
+	if err := os.WriteFile(file, []byte(strconv.Itoa(free)), 0o600); err != nil {
+		return fmt.Errorf("keeping a port: %w", err)
+	}
+	return nil
 }
