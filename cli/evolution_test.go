@@ -48,7 +48,7 @@ func newNewerBuild(ctx context.Context, t *testing.T) *newerBuild {
 // follow names the column in SQL, and lets the prober fill the field.
 func (b *newerBuild) follow() {
 	b.t.Helper()
-	name := filepath.Join(b.dir, "queries", "migrations", "00007_redirects.sql")
+	name := filepath.Join(b.dir, "queries", "migrations", "00008_redirects.sql")
 	if err := writeFile(name, []byte("-- +goose Up\nALTER TABLE checks ADD COLUMN redirects integer;\n\n-- +goose Down\nALTER TABLE checks DROP COLUMN redirects;\n")); err != nil {
 		b.t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func TestAChangeIsWrittenInEveryPlaceThatNamesTheColumns(t *testing.T) {
 		"queries/checks.sql": {"$26,\n    $27\n);", "excluded.prober,\n    excluded.redirects\n)", "prober, redirects\nFROM incoming_checks", "prober, redirects\n) VALUES ("},
 		"queries/verify.sql": {"definition_version, prober, redirects\nFROM checks WHERE event_id >"},
 		changelogFile:        {"\n- v4: field `redirects` (int) added: How many <redirects> \"there\" were.\n\n## TargetDefined"},
-		"queries/migrations/00007_checks_redirects.sql": {
+		"queries/migrations/00008_checks_redirects.sql": {
 			"-- +goose Up\n\n-- The field redirects of CheckCompleted:", "\nALTER TABLE checks ADD COLUMN redirects integer;\n\n-- +goose Down\nALTER TABLE checks DROP COLUMN redirects;\n",
 		},
 	}
@@ -144,7 +144,7 @@ func TestARenamedFieldKeepsItsOldColumnAndFillsTheNewOne(t *testing.T) {
 	p := mustPlan(t, checkout(t), Change{Kind: RenameField, Event: "CheckCompleted", Name: "http_version", To: "protocol"})
 	for name, text := range map[string]string{
 		"schemas/events/CheckCompleted.avsc": `{"name": "protocol", "aliases": ["http_version"], "type": ["null", "string"]`,
-		"queries/migrations/00007_checks_protocol.sql": `ALTER TABLE checks ADD COLUMN protocol text COLLATE "C";` + "\n" +
+		"queries/migrations/00008_checks_protocol.sql": `ALTER TABLE checks ADD COLUMN protocol text COLLATE "C";` + "\n" +
 			"UPDATE checks SET protocol = http_version WHERE protocol IS NULL AND http_version IS NOT NULL;\n\n-- +goose Down\n" +
 			"UPDATE checks SET http_version = protocol WHERE http_version IS NULL AND protocol IS NOT NULL;\nALTER TABLE checks DROP COLUMN protocol;",
 	} {

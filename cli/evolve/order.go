@@ -88,12 +88,12 @@ func (d *draft) orderOfSymbol() []string {
 	if m := enumSymbols(d.Change.Name).FindStringSubmatch(text); m != nil {
 		fallback = m[2]
 	}
-	steps := []string{stepRegister, "processors, one by one", "probers, one by one"}
+	first := fmt.Sprintf("Readers come first: one of the build before reads %q instead of a symbol that it does not know", fallback)
 	if d.Change.Event == "TargetTransitioned" {
-		steps = []string{stepRegister, "whoever reads transitions", "processors, one by one"}
+		return []string{stepRegister, "whoever reads transitions", "processors, one by one", first + "."}
 	}
-	return append(steps, fmt.Sprintf("Readers come first: one of the build before reads %q instead of a symbol that it does not know, and stores that. Which rows it "+
-		"stored so is not to be seen in them: webcheck replay --rebuild makes all of them anew from the log. A migration is not needed, because the column is text.", fallback))
+	return []string{stepRegister, "processors, one by one", "probers, one by one",
+		first + ", and stores that: webcheck replay with one of the new build puts the symbol in its place. A migration is not needed, because the column is text."}
 }
 
 // Text is the plan as a person reads it.

@@ -94,7 +94,7 @@ FROM incoming_checks AS incoming
 WHERE (
     SELECT check_precedes(ROW(incoming.*)::checks, stored) FROM checks AS stored WHERE stored.event_id = incoming.event_id
 ) IS NOT FALSE
-ORDER BY incoming.event_id, incoming.outcome = 'missed', incoming.started_at, incoming
+ORDER BY incoming.event_id, incoming.outcome = 'missed', incoming.started_at, (incoming.failure = 'unknown') IS TRUE, incoming
 ON CONFLICT (event_id) DO UPDATE SET (
     target_id, location, slot, started_at, outcome, failure, failure_text, assertion, assertion_value,
     attempts, status_code, remote_address, http_version, dns_us, connect_us, tls_us, first_byte_us, transfer_us,
