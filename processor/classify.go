@@ -69,6 +69,12 @@ func refusesRow(err error) bool {
 	return refused.Code == codeQueryCanceled && strings.HasPrefix(refused.Message, copyRejectedByClient)
 }
 
+// isCalledOff says whether PostgreSQL has ended a transaction so that others can go on, as it ends a deadlock: made again it may
+// succeed at once.
+func isCalledOff(err error) bool {
+	return strings.HasPrefix(sqlState(err), classTransactionRollback)
+}
+
 // isPermanent says whether the processor must stop: it was told so, or its statements do not fit the tables. A missing
 // privilege can be granted while it waits, so it is no reason to stop.
 func isPermanent(err error) bool {

@@ -2,6 +2,8 @@ package processor
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +56,7 @@ func (p *pipeline) retryMeanwhile(pool *pgxpool.Pool) <-chan Retried {
 	return done
 }
 
-// awaitLock waits until a retry waits for a lock in the database.
+// awaitLock waits until somebody waits for a lock in the database; done is a retry's that must not end before.
 func (p *pipeline) awaitLock(done <-chan Retried) {
 	p.t.Helper()
 	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
@@ -101,4 +103,42 @@ func TestARetryThatMeetsOthersInADeadlockTriesAgain(t *testing.T) {
 	if rows, letters := p.letterStates(); len(rows) != 2 || len(letters) != 0 {
 		t.Errorf("%d rows and %d letters, want 2 and 0", len(rows), len(letters))
 	}
+}
+
+func TestABatchThatMeetsOthersInADeadlockIsWrittenAfterThemAndIsNoTrouble(t *testing.T) {
+	p := newPipeline(t, 1)
+	events := newEvents(4)
+	for i := range events {
+		events[i] = newEvent(fmt.Sprintf("target-%d", i%2), i)
+	}
+	p.produce(1, events[:2]...)
+	// It looks for a deadlock when both wait.
+	late := p.poolLike(func(cfg *pgxpool.Config) { cfg.ConnConfig.RuntimeParams["deadlock_timeout"] = "4s" })
+	r := p.start(func(c *Config) { c.Pool = late })
+	r.await(2)
+	tx, err := p.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	lock := "SELECT FROM target_states WHERE target_id = $1 FOR UPDATE"
+	for _, statement := range []string{"SET LOCAL deadlock_timeout = '1h'", strings.Replace(lock, "$1", "'target-1'", 1)} {
+		if _, err := tx.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.produce(1, events[2:]...) // locks target-0 and waits for target-1
+	p.awaitLock(nil)
+	if _, err := tx.Exec(t.Context(), lock, "target-0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.await(4)
+	r.finish()
+	if troubles := p.logs.with("WARN"); len(troubles) > 0 {
+		t.Errorf("said %q", troubles)
+	}
+	p.checkInvariants(events, 0)
 }

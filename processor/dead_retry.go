@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -140,7 +139,7 @@ func (r *retry) some(ctx context.Context, page []Position, sum *Retried) error {
 	pauses := newPauses()
 	for attempt := 1; ; attempt++ {
 		applied, still, err := r.write(ctx, page, decoded)
-		if strings.HasPrefix(sqlState(err), classTransactionRollback) && attempt < retryAttempts && pause(ctx, pauses.NextBackOff()) {
+		if isCalledOff(err) && attempt < retryAttempts && pause(ctx, pauses.NextBackOff()) {
 			continue
 		}
 		if err != nil {

@@ -23,6 +23,9 @@ type Tally struct {
 	Folded
 }
 
+// writeAttempts bounds how often one batch meets another one so; each time the other one goes on.
+const writeAttempts = 5
+
 // store writes batches. It is used by one goroutine at a time.
 type store struct {
 	pool       *pgxpool.Pool
@@ -36,7 +39,8 @@ type store struct {
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows and
 // their folds, then dead letters. On any error nothing of it is written, or, when the connection broke during the commit, all of it or
-// nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
+// nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it. A transaction that PostgreSQL
+// calls off for another one's sake is made again at once: that is nobody's trouble (PostgreSQL, "Serialization Failure Handling").
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
 	b.watch.resume()
@@ -47,15 +51,23 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	if move == nil {
 		move = s.advance
 	}
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := move(ctx, tx, b); err != nil {
-			return fmt.Errorf("advancing offsets: %w", err)
+	first := tally
+	letters := len(b.letters)
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if err := move(ctx, tx, b); err != nil {
+				return fmt.Errorf("advancing offsets: %w", err)
+			}
+			return s.apply(ctx, tx, b, &tally)
+		})
+		if isCalledOff(err) && attempt < writeAttempts {
+			tally, b.letters = first, b.letters[:letters]
+			continue
 		}
-		return s.apply(ctx, tx, b, &tally)
-	})
-	b.watch.lap(phaseCommit)
-	tally.Dead = len(b.letters)
-	return tally, err
+		b.watch.lap(phaseCommit)
+		tally.Dead = len(b.letters)
+		return tally, err
+	}
 }
 
 // apply writes what follows from a batch, apart from offsets: rows and folds, then dead letters. What PostgreSQL refuses moves from
