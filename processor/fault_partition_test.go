@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,21 +50,12 @@ func TestPartitionsThatAreAddedAreReadAndTheFoldsOfTheirTargetsStayOne(t *testin
 // awaitPartitions waits until the broker shows so many partitions of the topic, which Kafka's controller knows before it.
 func (p *pipeline) awaitPartitions(n int) {
 	p.t.Helper()
-	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for {
+	p.until(func() (bool, string) {
 		topics, err := kadm.NewClient(p.client).ListTopics(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		there := len(topics[p.topic].Partitions)
-		if there == n {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("the topic has %d partitions after %v, want %d", there, patience, n)
-		}
-	}
+		return there == n, fmt.Sprintf("the topic has %d partitions, want %d", there, n)
+	})
 }

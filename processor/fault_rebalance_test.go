@@ -1,9 +1,9 @@
 package processor
 
 import (
+	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
@@ -45,24 +45,16 @@ func TestProcessorsThatComeAndGoAllTheTimeWriteEachEventOnce(t *testing.T) {
 }
 
 // awaitGroup waits until the group has so many members and is in a state: "PreparingRebalance" while it waits for members to give
-// partitions back, "Stable" once all have theirs.
+// partitions back, "Stable" once all have theirs, "Empty".
 func (p *pipeline) awaitGroup(state string, members int) {
 	p.t.Helper()
-	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for {
+	p.until(func() (bool, string) {
 		groups, err := kadm.NewClient(p.client).DescribeGroups(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		g := groups[p.topic]
-		if g.State == state && len(g.Members) == members {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("the group is %s with %d members after %v, want %s with %d", g.State, len(g.Members), patience, state, members)
-		}
-	}
+		return g.State == state && len(g.Members) == members,
+			fmt.Sprintf("the group is %s with %d members, want %s with %d", g.State, len(g.Members), state, members)
+	})
 }

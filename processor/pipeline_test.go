@@ -117,6 +117,24 @@ func (p *pipeline) produceRecords(records ...*kgo.Record) {
 	}
 }
 
+// until asks again and again until it is so, or says what is instead.
+func (p *pipeline) until(ask func() (so bool, is string)) {
+	p.t.Helper()
+	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		so, is := ask()
+		if so {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			p.t.Fatalf("after %v: %s", patience, is)
+		}
+	}
+}
+
 // running is a processor under test.
 type running struct {
 	t         *testing.T

@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -124,23 +125,14 @@ func TestTheStoredOffsetDecidesWhereItStartsAndKafkasDoesNot(t *testing.T) {
 // awaitCommitted waits until Kafka's committed offset has followed.
 func (p *pipeline) awaitCommitted(offset int64) {
 	p.t.Helper()
-	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for {
+	p.until(func() (bool, string) {
 		offsets, err := kadm.NewClient(p.client).FetchOffsets(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		at, _ := offsets.Lookup(p.topic, 0)
-		if at.At == offset {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("Kafka's committed offset: got %d, want it to follow to %d", at.At, offset)
-		}
-	}
+		return at.At == offset, fmt.Sprintf("Kafka's committed offset: got %d, want it to follow to %d", at.At, offset)
+	})
 }
 
 func TestTwoProcessorsShareThePartitionsAndWriteEachEventOnce(t *testing.T) {
