@@ -22,8 +22,6 @@ const (
 	retryLetters = 500
 	// retryMaxBytes is how many bytes of records are held in memory at once, apart from a single one that is larger.
 	retryMaxBytes = 8 << 20
-	// retryAttempts is how often a transaction is tried that meets others on its rows: processors, and other retries.
-	retryAttempts = 10
 )
 
 // RetryConfig is what retrying dead letters needs. The zero value of a field that has a default means the default.
@@ -136,25 +134,24 @@ func (r *retry) some(ctx context.Context, page []Position, sum *Retried) error {
 	if err != nil {
 		return err
 	}
-	pauses := newPauses()
-	for attempt := 1; ; attempt++ {
-		applied, still, err := r.write(ctx, page, decoded)
-		if isCalledOff(err) && attempt < retryAttempts && pause(ctx, pauses.NextBackOff()) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("retrying dead letters from %v to %v: %w", page[0], page[len(page)-1], err)
-		}
-		sum.Applied += applied
-		sum.Dead += int64(len(still))
-		sum.Gone += int64(len(page)) - applied - int64(len(still))
-		for _, l := range still {
-			if r.cfg.OnDead != nil {
-				r.cfg.OnDead(l.position(), l.Cause)
-			}
-		}
-		return nil
+	var applied int64
+	var still []letter
+	err = insist(ctx, func() (err error) { // it meets processors, and other retries
+		applied, still, err = r.write(ctx, page, decoded)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("retrying dead letters from %v to %v: %w", page[0], page[len(page)-1], err)
 	}
+	sum.Applied += applied
+	sum.Dead += int64(len(still))
+	sum.Gone += int64(len(page)) - applied - int64(len(still))
+	for _, l := range still {
+		if r.cfg.OnDead != nil {
+			r.cfg.OnDead(l.position(), l.Cause)
+		}
+	}
+	return nil
 }
 
 func (r *retry) decode(ctx context.Context, page []Position) (*batch, error) {

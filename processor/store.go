@@ -23,8 +23,8 @@ type Tally struct {
 	Folded
 }
 
-// writeAttempts bounds how often one batch meets another one so; each time the other one goes on.
-const writeAttempts = 5
+// insistAttempts is how often a transaction is tried that meets others on its rows.
+const insistAttempts = 10
 
 // store writes batches. It is used by one goroutine at a time.
 type store struct {
@@ -39,10 +39,10 @@ type store struct {
 
 // write commits a batch: the offsets by compare-and-set first, which also locks them against a second owner, then rows and
 // their folds, then dead letters. On any error nothing of it is written, or, when the connection broke during the commit, all of it or
-// nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it. A transaction that PostgreSQL
-// calls off for another one's sake is made again at once: that is nobody's trouble (PostgreSQL, "Serialization Failure Handling").
+// nothing: the stored offsets tell. The error is errStale when an offset is not where the batch expects it.
 func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	tally := Tally{Records: len(b.rows) + len(b.letters)}
+	nothing, letters := tally, b.letters
 	b.watch.resume()
 	if err := s.preparePartitions(ctx, b.rows); err != nil {
 		return tally, err
@@ -51,22 +51,29 @@ func (s *store) write(ctx context.Context, b *batch) (Tally, error) {
 	if move == nil {
 		move = s.advance
 	}
-	first := tally
-	letters := len(b.letters)
-	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := insist(ctx, func() error {
+		tally, b.letters = nothing, letters
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			if err := move(ctx, tx, b); err != nil {
 				return fmt.Errorf("advancing offsets: %w", err)
 			}
 			return s.apply(ctx, tx, b, &tally)
 		})
-		if isCalledOff(err) && attempt < writeAttempts {
-			tally, b.letters = first, b.letters[:letters]
-			continue
+	})
+	b.watch.lap(phaseCommit)
+	tally.Dead = len(b.letters)
+	return tally, err
+}
+
+// insist makes a transaction, and makes it again when PostgreSQL has called it off for another one's sake, which is nobody's trouble
+// (PostgreSQL, "Serialization Failure Handling").
+func insist(ctx context.Context, transaction func() error) error {
+	pauses := newPauses()
+	for attempt := 1; ; attempt++ {
+		err := transaction()
+		if !isCalledOff(err) || attempt == insistAttempts || !pause(ctx, pauses.NextBackOff()) {
+			return err
 		}
-		b.watch.lap(phaseCommit)
-		tally.Dead = len(b.letters)
-		return tally, err
 	}
 }
 
