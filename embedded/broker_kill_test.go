@@ -48,9 +48,7 @@ func (a *acknowledged) record(r *kgo.Record, err error) {
 func TestAcknowledgedRecordsSurviveKills(t *testing.T) {
 	random := seed.Random(t)
 	dir := dataDir(t)
-	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "broker", "port"))
 	broker := play(t, "broker", dir)
 	cl := testClient(t, broker.said, kgo.MaxBufferedRecords(64), kgo.ProducerBatchMaxBytes(16<<10), kgo.ProducerLinger(0),
 		kgo.ProduceRequestTimeout(5*time.Second))

@@ -95,9 +95,7 @@ func logOf(t *testing.T, addr, topic string, partition int32) map[int64]string {
 
 func TestBrokerKeepsItsPortAndTakesAnotherWhenItIsGone(t *testing.T) {
 	dir := dataDir(t)
-	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "broker", "port"))
 	b, err := StartBroker(t.Context(), BrokerConfig{Dir: dir, ReserveBytes: testReserve})
 	if err != nil {
 		t.Fatal(err)

@@ -54,9 +54,7 @@ func ask(t *testing.T, url, sql string) string {
 
 func TestPostgresKeepsRowsOverARestart(t *testing.T) {
 	dir := dataDir(t)
-	if err := port.Keep(filepath.Join(dir, "postgres.port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "postgres.port"))
 	p := startTestPostgres(t, PostgresConfig{Dir: dir})
 	url := p.URL()
 	ask(t, url, "CREATE TABLE rows (n int)")

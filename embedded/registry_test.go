@@ -68,9 +68,7 @@ func wantRefusal(t *testing.T, err error, status, code int) {
 
 func TestRegisteredSchemasAreTheSameAfterARestart(t *testing.T) {
 	dir := dataDir(t)
-	if err := port.Keep(filepath.Join(dir, "registry", "port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "registry", "port"))
 	s, cl := startTestRegistry(t, dir)
 	first := register(t, cl, "checks-value", schemaA)
 	again := register(t, cl, "checks-value", schemaA)

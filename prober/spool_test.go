@@ -178,41 +178,51 @@ func TestDamagedSpoolIsSetAsideAndNeverDeleted(t *testing.T) {
 	random, asides := seed.Random(t), 0
 	runs := seed.Runs(t, 60)
 	for range runs {
-		dir := t.TempDir()
-		s := openTestSpool(t, dir)
-		for n := range 5 {
-			if err := s.apply(someEvents(n*50, 50, 300), nil); err != nil {
-				t.Fatal(err)
+		whole := damage(t, 5, func(data []byte) []byte {
+			switch at := random.IntN(len(data)); random.IntN(4) {
+			case 0:
+				data = data[:at]
+			case 1:
+				data[at] ^= 1 << random.IntN(8)
+			case 2:
+				for i := at; i < min(at+1+random.IntN(9000), len(data)); i++ {
+					data[i] = byte(random.Uint32())
+				}
+			case 3:
+				clear(data[at:min(at+4096, len(data))])
 			}
-		}
-		want := values(t, s)
-		if err := s.close(); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(s.path())
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch at := random.IntN(len(data)); random.IntN(4) {
-		case 0:
-			data = data[:at]
-		case 1:
-			data[at] ^= 1 << random.IntN(8)
-		case 2:
-			for i := at; i < min(at+1+random.IntN(9000), len(data)); i++ {
-				data[i] = byte(random.Uint32())
-			}
-		case 3:
-			clear(data[at:min(at+4096, len(data))])
-		}
-		if err := os.WriteFile(s.path(), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if !checkDamaged(t, dir, data, want) {
+			return data
+		})
+		if !whole {
 			asides++
 		}
 	}
 	t.Logf("%d of %d damaged files were set aside", asides, runs)
+}
+
+// damage changes the file of a spool that holds so many commits of 50 events, and reports whether the spool still holds what it held.
+func damage(t *testing.T, commits int, change func(data []byte) []byte) bool {
+	t.Helper()
+	dir := t.TempDir()
+	s := openTestSpool(t, dir)
+	for n := range commits {
+		if err := s.apply(someEvents(n*50, 50, 300), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := values(t, s)
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(s.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = change(data)
+	if err := os.WriteFile(s.path(), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return checkDamaged(t, dir, data, want)
 }
 
 // checkDamaged opens a spool whose file has become data, and reports whether it still holds what it held.
@@ -257,28 +267,15 @@ func TestSpoolWhosePagesSayOtherNumbersIsSetAside(t *testing.T) {
 		"an event fewer": func(header []byte) { header[10]-- },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := openTestSpool(t, dir)
-			if err := s.apply(someEvents(0, 50, 300), nil); err != nil {
-				t.Fatal(err)
-			}
-			want := values(t, s)
-			if err := s.close(); err != nil {
-				t.Fatal(err)
-			}
-			data, err := os.ReadFile(s.path())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for page := range slices.Chunk(data, os.Getpagesize()) {
-				if page[8] == leaf && page[10] > 2 { // the root's has two buckets
-					change(page)
+			whole := damage(t, 1, func(data []byte) []byte {
+				for page := range slices.Chunk(data, os.Getpagesize()) {
+					if page[8] == leaf && page[10] > 2 { // the root's has two buckets
+						change(page)
+					}
 				}
-			}
-			if err := os.WriteFile(s.path(), data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if checkDamaged(t, dir, data, want) {
+				return data
+			})
+			if whole {
 				t.Error("nothing was set aside")
 			}
 		})

@@ -14,9 +14,7 @@ import (
 
 func TestABrokerThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
 	dir := testservices.DataDir(t)
-	if err := port.Keep(filepath.Join(dir, "broker", "port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "broker", "port"))
 	start := func() *embedded.Broker {
 		b, err := embedded.StartBroker(context.Background(), embedded.BrokerConfig{Dir: dir})
 		if err != nil {

@@ -50,7 +50,7 @@ func TestPartitionsThatAreAddedAreReadAndTheFoldsOfTheirTargetsStayOne(t *testin
 // awaitPartitions waits until the broker shows so many partitions of the topic, which Kafka's controller knows before it.
 func (p *pipeline) awaitPartitions(n int) {
 	p.t.Helper()
-	p.until(func() (bool, string) {
+	until(p.t, func() (bool, string) {
 		topics, err := kadm.NewClient(p.client).ListTopics(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)

@@ -18,9 +18,7 @@ import (
 
 func TestAPostgreSQLThatIsStartedAnewGoesOnWhereItWas(t *testing.T) {
 	dir := testservices.DataDir(t)
-	if err := port.Keep(filepath.Join(dir, "postgres.port")); err != nil {
-		t.Fatal(err)
-	}
+	port.Keep(t, filepath.Join(dir, "postgres.port"))
 	start := func() *embedded.Postgres {
 		server, err := embedded.StartPostgres(context.Background(), embedded.PostgresConfig{Dir: dir})
 		if err != nil {

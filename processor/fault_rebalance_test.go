@@ -48,7 +48,7 @@ func TestProcessorsThatComeAndGoAllTheTimeWriteEachEventOnce(t *testing.T) {
 // partitions back, "Stable" once all have theirs, "Empty".
 func (p *pipeline) awaitGroup(state string, members int) {
 	p.t.Helper()
-	p.until(func() (bool, string) {
+	until(p.t, func() (bool, string) {
 		groups, err := kadm.NewClient(p.client).DescribeGroups(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)

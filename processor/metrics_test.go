@@ -2,6 +2,7 @@ package processor
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/url"
@@ -53,15 +54,10 @@ func readings(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
 // awaitReading waits until a metric has the value.
 func awaitReading(t *testing.T, registry prometheus.Gatherer, name string, want float64) {
 	t.Helper()
-	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for readings(t, registry)[name] != want {
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			t.Fatalf("%s: got %v after %v, want %v", name, readings(t, registry)[name], patience, want)
-		}
-	}
+	until(t, func() (bool, string) {
+		got := readings(t, registry)[name]
+		return got == want, fmt.Sprintf("%s: got %v, want %v", name, got, want)
+	})
 }
 
 func checkReadings(t *testing.T, registry prometheus.Gatherer, want map[string]float64) {

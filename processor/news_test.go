@@ -138,22 +138,13 @@ func TestADefinitionThatComesAfterItsChecksFoldsThemAgain(t *testing.T) {
 // await waits until a query that counts gives n.
 func (p *pipeline) await(sql string, n int) {
 	p.t.Helper()
-	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for {
+	until(p.t, func() (bool, string) {
 		var got int
 		if err := p.pool.QueryRow(p.t.Context(), sql).Scan(&got); err != nil {
 			p.t.Fatal(err)
 		}
-		if got == n {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("%s: still %d after %v, want %d", sql, got, patience, n)
-		}
-	}
+		return got == n, fmt.Sprintf("%s: still %d, want %d", sql, got, n)
+	})
 }
 
 func TestLateDataAreNoNewsAndCorrectWhatWasTold(t *testing.T) {

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -130,15 +131,9 @@ func (g *gate) keep(conns ...net.Conn) bool {
 // awaitLog waits until a line with all parts has been logged.
 func (p *pipeline) awaitLog(parts ...string) {
 	p.t.Helper()
-	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for len(p.logs.with(parts...)) == 0 {
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("nobody said %q; said: %q", parts, p.logs.with())
-		}
-	}
+	until(p.t, func() (bool, string) {
+		return len(p.logs.with(parts...)) > 0, fmt.Sprintf("nobody said %q; said: %q", parts, p.logs.with())
+	})
 }
 
 // checkSaidOnce wants one line where the trouble began and one where it was over.

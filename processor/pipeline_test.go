@@ -118,8 +118,8 @@ func (p *pipeline) produceRecords(records ...*kgo.Record) {
 }
 
 // until asks again and again until it is so, or says what is instead.
-func (p *pipeline) until(ask func() (so bool, is string)) {
-	p.t.Helper()
+func until(t *testing.T, ask func() (so bool, is string)) {
+	t.Helper()
 	ticker, timeout := time.NewTicker(10*time.Millisecond), time.After(patience)
 	defer ticker.Stop()
 	for {
@@ -130,7 +130,7 @@ func (p *pipeline) until(ask func() (so bool, is string)) {
 		select {
 		case <-ticker.C:
 		case <-timeout:
-			p.t.Fatalf("after %v: %s", patience, is)
+			t.Fatalf("after %v: %s", patience, is)
 		}
 	}
 }

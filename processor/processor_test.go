@@ -125,7 +125,7 @@ func TestTheStoredOffsetDecidesWhereItStartsAndKafkasDoesNot(t *testing.T) {
 // awaitCommitted waits until Kafka's committed offset has followed.
 func (p *pipeline) awaitCommitted(offset int64) {
 	p.t.Helper()
-	p.until(func() (bool, string) {
+	until(p.t, func() (bool, string) {
 		offsets, err := kadm.NewClient(p.client).FetchOffsets(p.t.Context(), p.topic)
 		if err != nil {
 			p.t.Fatal(err)
@@ -157,24 +157,9 @@ func (p *pipeline) awaitEnd() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var want int64
-	ends.Each(func(o kadm.ListedOffset) { want += o.Offset })
-	ticker, timeout := time.NewTicker(20*time.Millisecond), time.After(patience)
-	defer ticker.Stop()
-	for {
-		var got int64
-		if err := p.pool.QueryRow(p.t.Context(), "SELECT coalesce(sum(next_offset), 0)::bigint FROM offsets").Scan(&got); err != nil {
-			p.t.Fatal(err)
-		}
-		if got == want {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			p.t.Fatalf("offsets add up to %d after %v, want %d", got, patience, want)
-		}
-	}
+	var want int
+	ends.Each(func(o kadm.ListedOffset) { want += int(o.Offset) })
+	p.await("SELECT coalesce(sum(next_offset), 0)::bigint FROM offsets", want)
 }
 
 func TestRecordsThatExpiredAreSaidWithTheirNumber(t *testing.T) {

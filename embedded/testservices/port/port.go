@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"testing"
 )
 
 // The ports to choose from lie below those that Linux gives to whoever asks for any, 32768 to 60999 (ip(7),
@@ -35,16 +36,16 @@ func Free() (int, error) {
 
 // Keep writes a free port into a file, from which a service takes it at its start, as if it were that of its last life: nobody gets
 // it by chance while the service is down. Folders on the way are made, for everybody to pass through.
-func Keep(file string) error {
+func Keep(t testing.TB, file string) {
+	t.Helper()
 	free, err := Free()
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o711)
+	}
+	if err == nil {
+		err = os.WriteFile(file, []byte(strconv.Itoa(free)), 0o600)
+	}
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
-		return fmt.Errorf("keeping a port: %w", err)
-	}
-	if err := os.WriteFile(file, []byte(strconv.Itoa(free)), 0o600); err != nil {
-		return fmt.Errorf("keeping a port: %w", err)
-	}
-	return nil
 }
